@@ -1,0 +1,3 @@
+module github.com/nanometal/terraform-provider-metal
+
+go 1.26.8
