@@ -2,7 +2,7 @@
 # Debian with everything that a Kubernetes node needs from its distribution, as a tarball: the slow half of the image,
 # which no change of a Kubernetes version makes again.
 versions=(DEBIAN_SUITE)
-files=(debian-base)
+files=(os/base)
 
 packages=(
 	# Boot and base system.
@@ -23,6 +23,6 @@ make_artefact() {
 		--dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
 		--dpkgopt='path-exclude=/usr/share/info/*' --dpkgopt='path-exclude=/usr/share/lintian/*' \
-		--essential-hook="cp -r '$here/debian-base/.' \"\$1/\"" \
+		--essential-hook="cp -r '$here/os/base/.' \"\$1/\"" \
 		"$DEBIAN_SUITE" "$1/root.tar"
 }
