@@ -1,5 +1,7 @@
 package order
 
+import "time"
+
 // The kernel command line keys that tell the installer where its agent is.
 const (
 	// CmdlineAgent is the base URL of the agent's TLS service.
@@ -65,3 +67,9 @@ const (
 	// MilestoneFailed: the first boot's commands failed.
 	MilestoneFailed = "failed"
 )
+
+// ExchangeHold is the longest time that the agent holds the answer to a report
+// while it has nothing new to say. It answers at once when the report's
+// progress is Running, so that the installer, which reports about every second
+// then, keeps its connection.
+const ExchangeHold = 20 * time.Second
