@@ -1,0 +1,109 @@
+package facility
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/nanometal/terraform-provider-metal/metal/cluster"
+	"github.com/nanometal/terraform-provider-metal/metal/host"
+	"github.com/nanometal/terraform-provider-metal/metal/image"
+)
+
+// clusterHosts is what clusters see of the facility's hosts.
+type clusterHosts struct{ f *Facility }
+
+var _ cluster.Hosts = clusterHosts{}
+
+// Provision implements cluster.Hosts. The image's address is completed for the
+// network that the host is on.
+func (c clusterHosts) Provision(ctx context.Context, name string, d host.Deployment) (host.Status, error) {
+	rec, err := c.f.hosts.Record(name)
+	if err != nil {
+		return host.Status{}, notFound(err)
+	}
+	known := c.f.known()
+	n, err := networkOf(*known, rec.Spec)
+	if err != nil {
+		return host.Status{}, err
+	}
+	if strings.HasPrefix(d.Image.URL, imagesPath) {
+		d.Image.URL = "http://" + net.JoinHostPort(n.AgentAddress, fmt.Sprint(known.Services.httpPort())) + d.Image.URL
+	}
+	return c.f.hosts.Provision(ctx, name, d)
+}
+
+// Deprovision implements cluster.Hosts.
+func (c clusterHosts) Deprovision(ctx context.Context, name, owner string) error {
+	return c.f.hosts.Deprovision(ctx, name, owner)
+}
+
+// Host implements cluster.Hosts.
+func (c clusterHosts) Host(ctx context.Context, name string) (host.Status, error) {
+	return c.f.Host(ctx, name, false)
+}
+
+// Wait implements cluster.Hosts.
+func (c clusterHosts) Wait(ctx context.Context, name string, after uint64) (host.Status, error) {
+	return c.f.WaitHost(ctx, name, after)
+}
+
+// MarkPhase implements cluster.Hosts.
+func (c clusterHosts) MarkPhase(_ context.Context, name string, p host.Phase, _ time.Time, took time.Duration) {
+	c.f.hosts.MarkPhase(name, p, took)
+}
+
+// Facts implements cluster.Hosts.
+func (c clusterHosts) Facts(_ context.Context, name string) (cluster.Facts, error) {
+	rec, err := c.f.hosts.Record(name)
+	if err != nil {
+		return cluster.Facts{}, notFound(err)
+	}
+	known := c.f.known()
+	n, err := networkOf(*known, rec.Spec)
+	if err != nil {
+		return cluster.Facts{}, err
+	}
+	key, err := c.f.hosts.MilestoneKey(name)
+	if err != nil {
+		return cluster.Facts{}, err
+	}
+	pin, err := c.f.pair.pinSPKI()
+	if err != nil {
+		return cluster.Facts{}, err
+	}
+	facts := cluster.Facts{MAC: rec.Spec.BootMAC, Address: rec.Address,
+		Milestones: cluster.Reporting{URL: "https://" + net.JoinHostPort(n.AgentAddress, fmt.Sprint(known.Services.tlsPort())), PinSPKI: pin, Key: key},
+		ConsoleTail: func(ctx context.Context) []string {
+			lines, err := c.f.hosts.ConsoleTail(ctx, name, 30)
+			if err != nil {
+				return []string{"the console cannot be read: " + err.Error()}
+			}
+			return lines
+		}}
+	if n.Gateway != "" {
+		facts.Gateway = netip.MustParseAddr(n.Gateway)
+	}
+	for _, d := range n.DNS {
+		facts.DNS = append(facts.DNS, netip.MustParseAddr(d))
+	}
+	return facts, nil
+}
+
+// clusterImages fetches images for clusters.
+type clusterImages struct{ f *Facility }
+
+var _ cluster.Images = clusterImages{}
+
+// Prepare implements cluster.Images: fetched, verified, and served from now on.
+// The URL is a path, which Provision completes.
+func (c clusterImages) Prepare(ctx context.Context, src image.Source) (host.DeploymentImage, image.Metadata, error) {
+	local, err := c.f.image.prepare(ctx, src)
+	if err != nil {
+		return host.DeploymentImage{}, image.Metadata{}, err
+	}
+	return deploymentImage("", local), local.Metadata, nil
+}
