@@ -46,6 +46,9 @@ func (r *run) powerOff(ctx context.Context) error {
 	r.phase(PhasePowerOff, "switching off")
 	ctx, cancel := context.WithTimeout(ctx, seconds(r.spec().Timeouts.PowerSeconds, defaultPower))
 	defer cancel()
+	if err := r.askToStop(ctx); err != nil {
+		return err
+	}
 	if err := r.bmc.SetPower(ctx, bmc.ForceOff); err != nil {
 		return err
 	}
@@ -54,6 +57,25 @@ func (r *run) powerOff(ctx context.Context) error {
 	r.inventory, r.current, r.progress = nil, nil, nil
 	r.mu.Unlock()
 	return r.update(func(rec *Record) { rec.Boot, rec.Status.Power = nil, "off" })
+}
+
+// politeWait is how long a system that somebody else installed may take to shut
+// down before it is switched off.
+const politeWait = time.Minute
+
+// askToStop lets a system that is not ours shut down in order. One that does not
+// is switched off all the same; the attempt is told.
+func (r *run) askToStop(ctx context.Context) error {
+	rec := r.record()
+	if rec.Boot != nil || rec.Status.Deployment != "" || rec.Status.Hardware != nil {
+		return nil
+	}
+	polite, cancel := context.WithTimeout(ctx, politeWait)
+	defer cancel()
+	if err := r.bmc.SetPower(polite, bmc.GracefulShutdown); err != nil {
+		r.tell(fmt.Sprintf("it did not shut down in %s; switching it off", politeWait), 0, 0)
+	}
+	return ctx.Err()
 }
 
 // powerOn starts what is installed.
