@@ -18,6 +18,7 @@
 //	DELETE /v1/facility                       204
 //	POST   /v1/credentials                    {"name": {"username", "password"}} -> 204
 //	GET    /v1/events[?follow=false]          server-sent events; Last-Event-ID continues
+//	GET    /v1/facility/spec                  facility.Spec; the same below hosts/{name}, clusters/{name}
 //	GET    /v1/hosts                          [host.Status]
 //	PUT    /v1/hosts/{name}                   {"spec", "recall"} -> host.Status
 //	PUT    /v1/hosts/{name}/recall            {"spec", "recall"} -> host.Status

@@ -66,6 +66,7 @@ type Engines struct {
 	Site     Site
 	Hosts    Hosts
 	Clusters Clusters
+	Specs    Specs
 	// Version is the agent's, for people and for comparing with the client's.
 	Version string
 }

@@ -69,6 +69,8 @@ func (h *Handler) routes() {
 	h.mux.HandleFunc("PUT /v1/clusters/{name}", h.applyCluster)
 	h.mux.HandleFunc("DELETE /v1/clusters/{name}", h.deleteCluster)
 	h.mux.HandleFunc("GET /v1/clusters/{name}/kubeconfig", h.kubeconfig)
+
+	h.specRoutes()
 }
 
 // ServeHTTP routes one request; a panic in a handler is logged and answered.

@@ -13,6 +13,7 @@ var (
 	_ Site     = (*facility.Facility)(nil)
 	_ Hosts    = (*facility.Facility)(nil)
 	_ Clusters = (*facility.Facility)(nil)
+	_ Specs    = (*facility.Facility)(nil)
 )
 
 // OpenFacility is the Opener of a real facility.
@@ -26,5 +27,5 @@ func OpenFacility(ctx context.Context, dir, version string, logger hclog.Logger)
 
 // EnginesOf are the engines of a facility.
 func EnginesOf(site *facility.Facility, version string) Engines {
-	return Engines{Site: site, Hosts: site, Clusters: site, Version: version}
+	return Engines{Site: site, Hosts: site, Clusters: site, Specs: site, Version: version}
 }
