@@ -31,7 +31,7 @@ const (
 func (c *Client) AwaitHost(ctx context.Context, name string, after uint64, done func(host.Status) bool) (host.Status, error) {
 	return await(ctx, c, awaited[host.Status]{
 		what:     "waiting for " + subject("host", name),
-		poll:     func(after uint64) (host.Status, error) { return c.pollHost(ctx, name, after) },
+		poll:     func(after uint64, run string) (host.Status, error) { return c.pollHost(ctx, name, after, run) },
 		revision: hostRevision, busy: func(s host.Status) bool { return s.Busy }, done: done,
 	}, after)
 }
@@ -40,7 +40,7 @@ func (c *Client) AwaitHost(ctx context.Context, name string, after uint64, done 
 func (c *Client) AwaitCluster(ctx context.Context, name string, after uint64, done func(cluster.Status) bool) (cluster.Status, error) {
 	return await(ctx, c, awaited[cluster.Status]{
 		what:     "waiting for " + subject("cluster", name),
-		poll:     func(after uint64) (cluster.Status, error) { return c.pollCluster(ctx, name, after) },
+		poll:     func(after uint64, run string) (cluster.Status, error) { return c.pollCluster(ctx, name, after, run) },
 		revision: clusterRevision, busy: func(s cluster.Status) bool { return s.Busy }, done: done,
 	}, after)
 }
@@ -52,24 +52,24 @@ func clusterRevision(s cluster.Status) uint64 { return s.Revision }
 // awaited is what await needs to know of a kind of object.
 type awaited[S any] struct {
 	what     string
-	poll     func(after uint64) (S, error)
+	poll     func(after uint64, run string) (S, error)
 	revision func(S) uint64
 	busy     func(S) bool
 	done     func(S) bool
 }
 
-// await keeps asking. A status that is not newer is judged as well when a
-// long-poll ended without news or by another run of the agent: revisions of a
-// store that was lost begin anew.
+// await keeps asking. A status that is not newer is judged as well, when a
+// long-poll ended without news or another run of the agent answers.
 func await[S any](ctx context.Context, c *Client, a awaited[S], after uint64) (S, error) {
 	began := c.answeredBy()
+	run := began
 	var last S
 	var away time.Time
 	for {
-		status, err := a.poll(after)
+		status, err := a.poll(after, run)
 		switch {
 		case err == nil:
-			away, last = time.Time{}, status
+			away, last, run = time.Time{}, status, c.answeredBy()
 		case !isLost(err):
 			return last, err
 		case away.IsZero():
@@ -87,10 +87,11 @@ func await[S any](ctx context.Context, c *Client, a awaited[S], after uint64) (S
 		if a.done(status) {
 			return status, nil
 		}
-		if restarted := began != "" && c.answeredBy() != began; restarted {
+		if run != began {
 			if err := c.resumed(ctx, a.what, a.busy(status)); err != nil {
 				return status, err
 			}
+			began = run
 		}
 		if a.revision(status) == after {
 			if err := pause(ctx, pollPause); err != nil {

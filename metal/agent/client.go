@@ -96,6 +96,7 @@ type request struct {
 	method string
 	path   string
 	query  url.Values
+	header http.Header
 	in     any
 	out    any
 	// text takes the answer as it is, instead of out.
@@ -119,7 +120,7 @@ func (c *Client) call(ctx context.Context, r request) error {
 	}
 	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	response, err := c.send(bounded, r, nil)
+	response, err := c.send(bounded, r)
 	if err != nil {
 		return c.lost(ctx, r.what, err)
 	}
@@ -149,7 +150,10 @@ func (c *Client) call(ctx context.Context, r request) error {
 }
 
 // send makes one request and notes which run of the agent answered.
-func (c *Client) send(ctx context.Context, r request, header http.Header) (*http.Response, error) {
+func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
+	if c.closed.Load() {
+		return nil, errClosed
+	}
 	var body io.Reader
 	if r.in != nil {
 		data, err := json.Marshal(r.in)
@@ -167,7 +171,7 @@ func (c *Client) send(ctx context.Context, r request, header http.Header) (*http
 	if body != nil {
 		sent.Header.Set("Content-Type", "application/json")
 	}
-	maps.Copy(sent.Header, header)
+	maps.Copy(sent.Header, r.header)
 	response, err := c.http.Do(sent)
 	if err != nil {
 		return nil, err

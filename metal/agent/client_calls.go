@@ -95,7 +95,7 @@ func (c *Client) Host(ctx context.Context, name string, refresh bool) (host.Stat
 // WaitHost blocks until the host's revision is above after, or ctx is done:
 // then it gives the context's error.
 func (c *Client) WaitHost(ctx context.Context, name string, after uint64) (host.Status, error) {
-	return wait(ctx, after, func(after uint64) (host.Status, error) { return c.pollHost(ctx, name, after) }, hostRevision)
+	return wait(ctx, after, func(after uint64) (host.Status, error) { return c.pollHost(ctx, name, after, c.answeredBy()) }, hostRevision)
 }
 
 // ReleaseHost starts giving the host back and returns at once; when that is
@@ -110,11 +110,11 @@ func (c *Client) Hosts(ctx context.Context) ([]host.Status, error) {
 	return ask[[]host.Status](ctx, c, request{what: "listing hosts", method: http.MethodGet, path: "/v1/hosts"})
 }
 
-func (c *Client) pollHost(ctx context.Context, name string, after uint64) (host.Status, error) {
+func (c *Client) pollHost(ctx context.Context, name string, after uint64, run string) (host.Status, error) {
 	if err := checkName(name); err != nil {
 		return host.Status{}, err
 	}
-	return ask[host.Status](ctx, c, poll(subject("host", name), "/v1/hosts/"+name, after))
+	return ask[host.Status](ctx, c, poll(subject("host", name), "/v1/hosts/"+name, after, run))
 }
 
 func (c *Client) hostCall(ctx context.Context, doing, method, name, suffix string, query url.Values, in any) (host.Status, error) {
@@ -137,7 +137,7 @@ func (c *Client) Cluster(ctx context.Context, name string, refresh bool) (cluste
 
 // WaitCluster behaves like WaitHost.
 func (c *Client) WaitCluster(ctx context.Context, name string, after uint64) (cluster.Status, error) {
-	return wait(ctx, after, func(after uint64) (cluster.Status, error) { return c.pollCluster(ctx, name, after) }, clusterRevision)
+	return wait(ctx, after, func(after uint64) (cluster.Status, error) { return c.pollCluster(ctx, name, after, c.answeredBy()) }, clusterRevision)
 }
 
 // DeleteCluster starts taking the cluster down and returns at once; when that is
@@ -167,11 +167,11 @@ func (c *Client) Kubeconfig(ctx context.Context, name string, ttl time.Duration)
 	return text, err
 }
 
-func (c *Client) pollCluster(ctx context.Context, name string, after uint64) (cluster.Status, error) {
+func (c *Client) pollCluster(ctx context.Context, name string, after uint64, run string) (cluster.Status, error) {
 	if err := checkName(name); err != nil {
 		return cluster.Status{}, err
 	}
-	return ask[cluster.Status](ctx, c, poll(subject("cluster", name), "/v1/clusters/"+name, after))
+	return ask[cluster.Status](ctx, c, poll(subject("cluster", name), "/v1/clusters/"+name, after, run))
 }
 
 func (c *Client) clusterCall(ctx context.Context, doing, method, name string, query url.Values, in any) (cluster.Status, error) {
@@ -190,10 +190,11 @@ func flag(name string, set bool) url.Values {
 }
 
 // poll is a long-poll. An agent that does not answer a while after the wait is
-// over hangs or is gone.
-func poll(subject, path string, after uint64) request {
+// over hangs or is gone. run is the one that after is a revision of.
+func poll(subject, path string, after uint64, run string) request {
 	return request{
 		what: "waiting for " + subject, method: http.MethodGet, path: path, time: defaultWait + 15*time.Second,
-		query: url.Values{"after": {strconv.FormatUint(after, 10)}, "wait": {strconv.Itoa(int(defaultWait.Seconds()))}},
+		header: http.Header{instanceHeader: {run}},
+		query:  url.Values{"after": {strconv.FormatUint(after, 10)}, "wait": {strconv.Itoa(int(defaultWait.Seconds()))}},
 	}
 }

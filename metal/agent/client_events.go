@@ -74,7 +74,7 @@ func (c *Client) stream(ctx context.Context, query url.Values, last *string, eac
 	if *last != "" {
 		header.Set("Last-Event-ID", *last)
 	}
-	response, err := c.send(watched, request{what: what, method: http.MethodGet, path: "/v1/events", query: query}, header)
+	response, err := c.send(watched, request{what: what, method: http.MethodGet, path: "/v1/events", query: query, header: header})
 	if err != nil {
 		return c.lost(ctx, what, err)
 	}

@@ -139,7 +139,7 @@ func TestFaultsSurviveTheWire(t *testing.T) {
 		{"retryable, wrapped", errors.Join(&fault.Error{Class: fault.Retryable, Summary: "s"}), 503, fault.Error{Class: fault.Retryable, Summary: "s", Subject: `host "n1"`}},
 		{"unclassed", errors.New("disk full"), 500, fault.Error{Class: fault.Retryable, Summary: "unexpected failure", Seen: "disk full", Subject: `host "n1"`}},
 		{"too late", context.DeadlineExceeded, 504, fault.Error{Class: fault.Retryable, Summary: "unexpected failure", Seen: "context deadline exceeded", Subject: `host "n1"`}},
-		{"not found", facility.ErrNotFound, 404, fault.Error{Class: fault.Final, Summary: "not found", Subject: `host "n1"`, Expected: "an object that was applied and not released"}},
+		{"not found", facility.ErrNotFound, 404, fault.Error{Class: fault.Final, Summary: "no such object", Subject: `host "n1"`, Expected: "an object that was applied and not released"}},
 	}
 	eachTransport(t, func(t *testing.T, h *harness) {
 		for _, c := range cases {

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -190,7 +189,9 @@ func fakeWait[S any](ctx context.Context, f *fakeEngine, look func() (S, error),
 	for first := true; ; first = false {
 		f.mu.Lock()
 		s, err := look()
-		err = errors.Join(f.fail, err)
+		if f.fail != nil {
+			err = f.fail
+		}
 		changed := f.changed
 		f.mu.Unlock()
 		if first {

@@ -22,7 +22,7 @@ func (h *Handler) listClusters(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handler) getCluster(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
-	look, err := parseLook(r)
+	look, err := h.parseLook(r)
 	var status cluster.Status
 	if err == nil {
 		if look.wait > 0 {

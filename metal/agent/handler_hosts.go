@@ -20,7 +20,7 @@ func (h *Handler) listHosts(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handler) getHost(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
-	look, err := parseLook(r)
+	look, err := h.parseLook(r)
 	var status host.Status
 	if err == nil {
 		if look.wait > 0 {

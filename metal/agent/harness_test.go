@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,8 +54,14 @@ func (l *logBuffer) logger() hclog.Logger {
 
 // eachTransport runs one test against an agent on each transport.
 func eachTransport(t *testing.T, test func(t *testing.T, h *harness)) {
-	t.Run("unix", func(t *testing.T) { test(t, onSocket(t, newFake())) })
-	t.Run("embedded", func(t *testing.T) { test(t, embeddedHarness(t, newFake())) })
+	t.Run("unix", func(t *testing.T) {
+		t.Parallel()
+		test(t, onSocket(t, newFake()))
+	})
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		test(t, embeddedHarness(t, newFake()))
+	})
 }
 
 // shortDir is a folder whose path leaves room for a socket's name.
@@ -122,6 +130,26 @@ func embeddedHarness(t testing.TB, fake *fakeEngine) *harness {
 	return &harness{Client: client, fake: fake, stop: stop, log: log}
 }
 
+// onHandler serves a handler inside the process, for tests that prepare it.
+func onHandler(t testing.TB, handler *Handler) *harness {
+	t.Helper()
+	listener := newPipeListener()
+	server := newHTTPServer(handler, hclog.NewNullLogger())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	client := newClient("embedded:test", func(ctx context.Context) (net.Conn, error) { return listener.Dial(ctx) }, Options{})
+	t.Cleanup(func() {
+		closeClient(t, client)
+		if err := shutdown(server, 0); err != nil {
+			t.Error(err)
+		}
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	})
+	return &harness{Client: client}
+}
+
 func closeClient(t testing.TB, client *Client) {
 	if err := client.Close(); err != nil {
 		t.Errorf("closing a client: %v", err)
@@ -172,4 +200,15 @@ func wantFault(t testing.TB, err error, class fault.Class, texts ...string) *fau
 		}
 	}
 	return f
+}
+
+// serveOnce answers one request without a connection.
+func serveOnce(handler http.Handler, path string, body []byte) (int, []byte) {
+	method := http.MethodPut
+	if path == "/v1/credentials" {
+		method = http.MethodPost
+	}
+	recorder := httptest.NewRecorder()
+	handler.ServeHTTP(recorder, httptest.NewRequest(method, path, bytes.NewReader(body)))
+	return recorder.Code, recorder.Body.Bytes()
 }

@@ -16,7 +16,7 @@ type look struct {
 	wait    time.Duration
 }
 
-func parseLook(r *http.Request) (look, error) {
+func (h *Handler) parseLook(r *http.Request) (look, error) {
 	var l look
 	if err := onlyQuery(r, "refresh", "after", "wait"); err != nil {
 		return l, err
@@ -38,8 +38,15 @@ func parseLook(r *http.Request) (look, error) {
 	if l.after, err = strconv.ParseUint(query.Get("after"), 10, 64); err != nil {
 		return l, badRequest("after", "not a revision", clip(query.Get("after"), 80), "a whole number from 0")
 	}
-	l.wait, err = parseWait(query.Get("wait"))
-	return l, err
+	if l.wait, err = parseWait(query.Get("wait")); err != nil {
+		return l, err
+	}
+	// A store that was lost counts from the beginning again: a revision that a
+	// client has of another run is answered with what there is now.
+	if known := r.Header.Get(instanceHeader); known != "" && known != h.instance {
+		l.after = 0
+	}
+	return l, nil
 }
 
 // parseWait reads whole seconds; longer waits than maxWait are shortened to it,

@@ -12,7 +12,8 @@ import (
 const APIVersion = "v1"
 
 // instanceHeader is on every answer. It names one run of an agent, so that a
-// client notices a restart in the middle of a wait.
+// client notices a restart in the middle of a wait. On a long-poll it is the run
+// that the client has its revision of.
 const instanceHeader = "Metal-Agent-Instance"
 
 // reasonNotFound tells a missing object from a missing route: only the first
