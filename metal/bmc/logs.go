@@ -17,6 +17,8 @@ const (
 	maxLine  = 512
 	// maxServices bounds the log services that are looked through.
 	maxServices = 32
+	// maxFollow bounds the entries that are read one by one.
+	maxFollow = 20
 )
 
 // entry is DMTF's LogEntry.
@@ -186,16 +188,17 @@ func (c *Client) tail(ctx context.Context, where string, n int) ([]entry, *answe
 	if err != nil || !a.ok() {
 		return nil, a, err
 	}
-	entries, err := c.entries(ctx, p.Members, n)
+	newest, err := c.newestFirst(ctx, p.Members)
 	if err != nil {
 		return nil, nil, err
 	}
-	if newestFirst(entries) {
-		entries = entries[:min(n, len(entries))]
+	if newest {
+		entries, err := c.entries(ctx, p.Members[:min(n, len(p.Members))])
 		slices.Reverse(entries)
-		return entries, nil, nil
+		return entries, nil, err
 	}
-	if p.Next != "" && p.Count > len(p.Members) {
+	members := p.Members
+	if p.Next != "" && p.Count > len(members) {
 		var last page
 		sep := "?"
 		if strings.Contains(where, "?") {
@@ -206,24 +209,25 @@ func (c *Client) tail(ctx context.Context, where string, n int) ([]entry, *answe
 			return nil, nil, err
 		}
 		if a.ok() && len(last.Members) > 0 { // otherwise paging is not to be had, and the first page is what there is
-			if entries, err = c.entries(ctx, last.Members, n); err != nil {
-				return nil, nil, err
-			}
+			members = last.Members
 		}
 	}
-	return entries[max(0, len(entries)-n):], nil, nil
+	entries, err := c.entries(ctx, members[max(0, len(members)-n):])
+	return entries, nil, err
 }
 
-// entries decodes members; mere references are followed at both ends only.
-func (c *Client) entries(ctx context.Context, raws list[rawMember], n int) ([]entry, error) {
+// entries decodes members. Where they are mere references, at most
+// maxFollow of them are read.
+func (c *Client) entries(ctx context.Context, raws []rawMember) ([]entry, error) {
 	var out []entry
-	for i, raw := range raws {
+	follow := maxFollow
+	for _, raw := range raws {
 		var e entry
 		if decode(raw, &e) != nil {
 			continue
 		}
-		if e.Message == "" && e.link.ID != "" {
-			if i != 0 && i < len(raws)-n {
+		if e.Message == "" && e.link.ID != "" && e.Created == "" {
+			if follow--; follow < 0 {
 				continue
 			}
 			a, err := c.get(ctx, e.link.ID, &e)
@@ -239,16 +243,16 @@ func (c *Client) entries(ctx context.Context, raws list[rawMember], n int) ([]en
 	return out, nil
 }
 
-// newestFirst compares the times of the first and last entry that have one.
-func newestFirst(entries []entry) bool {
-	var first, last time.Time
-	for _, e := range entries {
-		if t, err := time.Parse(time.RFC3339, e.Created); err == nil {
-			if first.IsZero() {
-				first = t
-			}
-			last = t
-		}
+// newestFirst compares the times of the first and the last entry.
+func (c *Client) newestFirst(ctx context.Context, raws []rawMember) (bool, error) {
+	if len(raws) < 2 {
+		return false, nil
 	}
-	return last.Before(first)
+	ends, err := c.entries(ctx, []rawMember{raws[0], raws[len(raws)-1]})
+	if err != nil || len(ends) < 2 {
+		return false, err
+	}
+	first, err1 := time.Parse(time.RFC3339, ends[0].Created)
+	last, err2 := time.Parse(time.RFC3339, ends[1].Created)
+	return err1 == nil && err2 == nil && last.Before(first), nil
 }
