@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"time"
 
@@ -56,6 +57,7 @@ func (s *Server) Serve(ctx context.Context) error {
 // ReadTimeout or WriteTimeout: they would end long-polls; decode and the event
 // stream set their own deadlines.
 func newHTTPServer(handler *Handler, logger hclog.Logger) *http.Server {
+	fresh := &freshConns{logger: logger, conns: map[net.Conn]struct{}{}}
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -63,7 +65,9 @@ func newHTTPServer(handler *Handler, logger hclog.Logger) *http.Server {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
 	}
+	server.ConnState = fresh.track
 	server.RegisterOnShutdown(handler.Drain)
+	server.RegisterOnShutdown(fresh.close)
 	return server
 }
 

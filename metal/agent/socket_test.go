@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -31,6 +32,27 @@ func TestSocketIsItsOwners(t *testing.T) {
 	left, err := os.ReadDir(filepath.Dir(path))
 	if err != nil || len(left) != 0 {
 		t.Errorf("after the end there are %v, %v", left, err)
+	}
+}
+
+// A connection without a request does not hold up the end.
+func TestUnusedConnectionsDoNotDelayTheEnd(t *testing.T) {
+	h := onSocket(t, newFake())
+	for range 10 {
+		conn, err := net.Dial("unix", strings.TrimPrefix(h.URL(), "unix://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	// Connections are accepted in order: the spare ones are in when this is answered.
+	if _, err := h.Version(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	h.stop()
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("the end took %s", took)
 	}
 }
 
