@@ -1,0 +1,96 @@
+// Package host is the resource metal_host.
+//
+// It translates; what happens to a server is package metal/host's.
+package host
+
+import (
+	"context"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+
+	"github.com/nanometal/terraform-provider-metal/provider/terraform/connection"
+	"github.com/nanometal/terraform-provider-metal/provider/terraform/diagnosis"
+	"github.com/nanometal/terraform-provider-metal/provider/terraform/member"
+)
+
+// Default timeouts. A server's power-on self-test alone may take ten minutes.
+const (
+	workTimeout = time.Hour
+	readTimeout = 2 * time.Minute
+)
+
+// recallKey is where the private state keeps what is remembered of the host.
+const recallKey = "recall"
+
+var (
+	_ resource.ResourceWithConfigure      = (*Resource)(nil)
+	_ resource.ResourceWithIdentity       = (*Resource)(nil)
+	_ resource.ResourceWithImportState    = (*Resource)(nil)
+	_ resource.ResourceWithModifyPlan     = (*Resource)(nil)
+	_ resource.ResourceWithUpgradeState   = (*Resource)(nil)
+	_ resource.ResourceWithValidateConfig = (*Resource)(nil)
+)
+
+// Resource is metal_host.
+type Resource struct {
+	pool *connection.Pool
+}
+
+// NewResource gives a metal_host that is not yet configured.
+func NewResource() resource.Resource { return &Resource{} }
+
+// Metadata gives the type's name.
+func (r *Resource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_host"
+}
+
+// Schema gives the present schema.
+func (r *Resource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+	resp.Schema = Schema(ctx)
+}
+
+// IdentitySchema names a host by its facility and its name.
+func (r *Resource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
+	resp.IdentitySchema = member.IdentitySchema("host")
+}
+
+// UpgradeState has nothing to upgrade from: version 0 is the first.
+func (r *Resource) UpgradeState(context.Context) map[int64]resource.StateUpgrader { return nil }
+
+// Configure takes the provider's connections.
+func (r *Resource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
+	pool, err := connection.From(req.ProviderData)
+	if err != nil {
+		resp.Diagnostics.AddError("Unexpected provider data", err.Error())
+		return
+	}
+	r.pool = pool
+}
+
+// ValidateConfig applies the library's own validation, offline. Until every
+// value is known a finding may be about what is still missing: it is left to
+// the next validation.
+func (r *Resource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
+	var m Model
+	resp.Diagnostics.Append(req.Config.Get(ctx, &m)...)
+	if resp.Diagnostics.HasError() || !req.Config.Raw.IsFullyKnown() {
+		return
+	}
+	spec, err := m.spec(ctx)
+	if err == nil {
+		err = spec.Validate()
+	}
+	if err != nil {
+		reporter(ctx).Error(ctx, &resp.Diagnostics, "The host's configuration is not valid", err)
+	}
+}
+
+// ImportState takes "<facility id>#<name>" or the identity.
+func (r *Resource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	member.Import(ctx, req, resp)
+}
+
+func reporter(ctx context.Context) diagnosis.Reporter {
+	return diagnosis.Reporter{Schema: Schema(ctx), Renamed: Renamed}
+}
