@@ -44,11 +44,17 @@ configure() {
 	: >"$root/etc/machine-id"
 	systemctl --root "$root" --quiet enable systemd-networkd containerd kubelet
 	# Maintenance of a long-lived server, consoles nobody looks at, and devices that a node does not have: each is a
-	# process at boot.
+	# process or a kernel module at boot.
 	systemctl --root "$root" --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
 		e2scrub_reap.service fstrim.timer getty@tty1.service getty-static.service systemd-pstore.service \
-		systemd-update-utmp.service systemd-update-utmp-runlevel.service \
-		cloud-config.service cloud-init-hotplugd.socket
+		systemd-update-utmp.service systemd-update-utmp-runlevel.service systemd-binfmt.service systemd-sysusers.service \
+		systemd-network-generator.service proc-sys-fs-binfmt_misc.automount sys-fs-fuse-connections.mount \
+		sys-kernel-config.mount sys-kernel-debug.mount sys-kernel-tracing.mount modprobe@drm.service modprobe@fuse.service \
+		modprobe@configfs.service cloud-config.service cloud-init-hotplugd.socket
+	# cloud-init always runs here, so its search for a reason to run, before anything else starts, is time lost.
+	mkdir -p "$root/etc/systemd/system-generators"
+	ln -s /dev/null "$root/etc/systemd/system-generators/cloud-init-generator"
+	systemctl --root "$root" --quiet add-wants multi-user.target cloud-init.target
 }
 
 image_json() {
