@@ -50,8 +50,12 @@ func (d *Device) readsZero(ctx context.Context, length int64) (bool, error) {
 	return true, nil
 }
 
-// isHole says whether a regular file has no data at all.
-func (d *Device) isHole() (bool, error) {
+// Hole says whether a regular file has no data at all. It is never true of a
+// block device.
+func (d *Device) Hole() (bool, error) {
+	if d.block {
+		return false, nil
+	}
 	off, err := unix.Seek(int(d.file.Fd()), 0, unix.SEEK_DATA)
 	switch err {
 	case unix.ENXIO:

@@ -204,7 +204,7 @@ func (d *Device) Blank(ctx context.Context, length int64) (zeroed, certain bool,
 		return false, false, err
 	}
 	if !d.block {
-		hole, err := d.isHole()
+		hole, err := d.Hole()
 		return hole, hole, err
 	}
 	if d.zeroesItself() {

@@ -244,10 +244,10 @@ func (r *ResumingReader) accept(resp *http.Response, body io.Reader) error {
 		return fmt.Errorf("HTTP %s", resp.Status)
 	}
 	err := fmt.Errorf("HTTP %s", resp.Status)
-	if resp.StatusCode >= 400 && resp.StatusCode < 500 {
+	if resp.StatusCode >= 400 && resp.StatusCode < 500 && !r.opened {
 		return permanentError{err}
 	}
-	return err
+	return err // also for a server that served the file before, and restarted
 }
 
 // acceptWhole takes an answer from the file's beginning; when we are further
