@@ -17,9 +17,9 @@ import (
 const rounds = 8
 
 // loadDrivers loads the modules of all present devices, again as long as that
-// brings new ones to light; then those of the fallback list, for what has no alias.
+// brings new ones to light; then those that no device asks for.
 func loadDrivers(logger hclog.Logger) {
-	m, err := openModules()
+	m, err := readModules(moduleDir)
 	if err != nil {
 		logger.Warn("no modules", "error", err)
 		return
@@ -43,7 +43,7 @@ func loadDrivers(logger hclog.Logger) {
 			break
 		}
 	}
-	for _, name := range fallback(m.dir) {
+	for _, name := range m.always {
 		fresh, err := m.insert(name)
 		if err != nil {
 			logger.Debug("module not loaded", "error", err)
@@ -52,16 +52,6 @@ func loadDrivers(logger hclog.Logger) {
 		}
 	}
 	logger.Info("drivers", "devices", len(seen), "modules", n)
-}
-
-// fallback is the list of modules to load whatever devices there are.
-func fallback(dir string) []string {
-	for _, name := range []string{filepath.Join(dir, "modules.load"), "/lib/modules/modules.load", "/etc/modules"} {
-		if b, err := os.ReadFile(name); err == nil {
-			return strings.Fields(string(b))
-		}
-	}
-	return nil
 }
 
 // modaliases lists what the devices below dir say they are.
@@ -84,7 +74,7 @@ func modaliases(dir string) []string {
 
 // modprobe is what the kernel calls: "-q -- alias".
 func modprobe(args []string) int {
-	m, err := openModules()
+	m, err := readModules(moduleDir)
 	if err != nil {
 		return 1
 	}

@@ -1,78 +1,70 @@
 package main
 
 import (
-	"bytes"
-	"compress/gzip"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 
-	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
 )
 
-// modules is the module tree of the running kernel.
+// moduleDir is where the initramfs has its modules, in one flat folder:
+//
+//	NAME.ko         a module; a NAME has underscores only
+//	modules.dep     "NAME: DEPENDENCY..." in the order to load them
+//	modules.alias   "PATTERN NAME": a device whose modalias matches wants the module
+//	modules.always  names to load on every host
+const moduleDir = "/lib/modules"
+
 type modules struct {
 	dir     string
-	deps    map[string][]string // path -> paths it needs, nearest first
-	byName  map[string]string   // name -> path
+	needs   map[string][]string
 	aliases []alias
+	always  []string
 	loaded  map[string]bool
-	load    func(path string) error
+	load    func(file string) error
 }
 
 type alias struct{ pattern, module string }
 
-// openModules reads /lib/modules/<release>; without it everything is built in.
-func openModules() (*modules, error) {
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		return nil, fmt.Errorf("asking for the kernel's release: %w", err)
-	}
-	return readModules(filepath.Join("/lib/modules", unix.ByteSliceToString(u.Release[:])))
-}
-
+// readModules reads the lists; without them everything is built in.
 func readModules(dir string) (*modules, error) {
-	m := &modules{dir: dir, deps: map[string][]string{}, byName: map[string]string{}, loaded: map[string]bool{}, load: insert}
+	m := &modules{dir: dir, needs: map[string][]string{}, loaded: map[string]bool{}, load: insert}
 	dep, err := os.ReadFile(filepath.Join(dir, "modules.dep"))
 	if err != nil {
 		return nil, fmt.Errorf("reading the module list: %w", err)
 	}
 	for line := range strings.Lines(string(dep)) {
-		file, needs, ok := strings.Cut(strings.TrimSpace(line), ":")
-		if ok {
-			m.deps[file] = strings.Fields(needs)
-			m.byName[moduleName(file)] = file
+		if name, needs, ok := strings.Cut(line, ":"); ok {
+			m.needs[moduleName(name)] = strings.Fields(needs)
 		}
 	}
-	for _, name := range []string{"modules.alias", "modules.softdep.alias"} {
-		b, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			continue // aliases are optional: modules.load remains
+	aliases, err := os.ReadFile(filepath.Join(dir, "modules.alias"))
+	if err != nil {
+		return nil, fmt.Errorf("reading the module aliases: %w", err)
+	}
+	for line := range strings.Lines(string(aliases)) {
+		if f := strings.Fields(line); len(f) == 2 {
+			m.aliases = append(m.aliases, alias{f[0], f[1]})
 		}
-		for line := range strings.Lines(string(b)) {
-			if f := strings.Fields(line); len(f) == 3 && f[0] == "alias" {
-				m.aliases = append(m.aliases, alias{f[1], f[2]})
-			}
-		}
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "modules.always")); err == nil {
+		m.always = strings.Fields(string(b))
 	}
 	return m, nil
 }
 
-// moduleName is the name of a module file; the kernel treats - and _ alike.
-func moduleName(file string) string {
-	base, _, _ := strings.Cut(path.Base(file), ".ko")
-	return strings.ReplaceAll(base, "-", "_")
+// moduleName is a name as the kernel has it: - and _ are alike.
+func moduleName(name string) string {
+	return strings.ReplaceAll(strings.TrimSpace(name), "-", "_")
 }
 
 // forAlias loads every module that claims an alias (a device's modalias, or
-// "fs-xfs"), or the module of that name.
-func (m *modules) forAlias(name string) (int, error) {
-	n, errs := 0, []error(nil)
+// "fs-xfs"), or the module of that name. n counts those that were new.
+func (m *modules) forAlias(name string) (n int, err error) {
+	var errs []error
 	try := func(module string) {
 		fresh, err := m.insert(module)
 		if fresh {
@@ -80,7 +72,7 @@ func (m *modules) forAlias(name string) (int, error) {
 		}
 		errs = append(errs, err)
 	}
-	if _, ok := m.byName[strings.ReplaceAll(name, "-", "_")]; ok {
+	if _, ok := m.needs[moduleName(name)]; ok {
 		try(name)
 	}
 	for _, a := range m.aliases {
@@ -91,32 +83,33 @@ func (m *modules) forAlias(name string) (int, error) {
 	return n, errors.Join(errs...)
 }
 
-// insert loads a module after those that it needs. fresh says that it was not
-// loaded by us before.
+// insert loads a module after those that it needs. One of those may fail
+// without harm (crc32c_intel on a processor that lacks the instruction); when
+// it was needed indeed, the module itself fails. fresh says that the module was
+// not tried before.
 func (m *modules) insert(name string) (fresh bool, err error) {
-	file, ok := m.byName[strings.ReplaceAll(name, "-", "_")]
-	if !ok {
-		return false, nil // built in, or left out of this initramfs on purpose
+	name = moduleName(name)
+	needs, ok := m.needs[name]
+	if !ok || m.loaded[name] {
+		return false, nil // built in, left out of this initramfs on purpose, or loaded
 	}
-	needs := m.deps[file]
-	for i := len(needs) - 1; i >= 0; i-- { // depmod lists the last needed first
-		if err := m.insertFile(needs[i]); err != nil {
-			return false, err
-		}
+	var missing []error
+	for _, n := range needs {
+		missing = append(missing, m.insertOne(moduleName(n)))
 	}
-	if m.loaded[file] {
-		return false, nil
+	if err := m.insertOne(name); err != nil {
+		return true, errors.Join(append(missing, err)...)
 	}
-	return true, m.insertFile(file)
+	return true, nil
 }
 
-func (m *modules) insertFile(file string) error {
-	if m.loaded[file] {
+func (m *modules) insertOne(name string) error {
+	if m.loaded[name] {
 		return nil
 	}
-	m.loaded[file] = true // also when it fails: trying again would not help
-	if err := m.load(filepath.Join(m.dir, file)); err != nil {
-		return fmt.Errorf("loading module %q: %w", moduleName(file), err)
+	m.loaded[name] = true // also when it fails: trying again would not help
+	if err := m.load(filepath.Join(m.dir, name+".ko")); err != nil {
+		return fmt.Errorf("loading module %q: %w", name, err)
 	}
 	return nil
 }
@@ -128,39 +121,10 @@ func insert(file string) error {
 		return err
 	}
 	defer f.Close()
-	if strings.HasSuffix(file, ".ko") {
-		err = unix.FinitModule(int(f.Fd()), "", 0)
-	} else {
-		var image []byte
-		if image, err = decompress(f, path.Ext(file)); err == nil {
-			err = unix.InitModule(image, "")
-		}
+	if err := unix.FinitModule(int(f.Fd()), "", 0); err != nil && !errors.Is(err, unix.EEXIST) {
+		return err
 	}
-	if errors.Is(err, unix.EEXIST) {
-		return nil
-	}
-	return err
-}
-
-func decompress(r io.Reader, ext string) ([]byte, error) {
-	switch ext {
-	case ".gz":
-		z, err := gzip.NewReader(r)
-		if err != nil {
-			return nil, err
-		}
-		return io.ReadAll(z)
-	case ".zst":
-		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1))
-		if err != nil {
-			return nil, err
-		}
-		defer z.Close()
-		var b bytes.Buffer
-		_, err = z.WriteTo(&b)
-		return b.Bytes(), err
-	}
-	return nil, fmt.Errorf("compression %q is not known", ext)
+	return nil
 }
 
 // match is fnmatch as module aliases need it: *, ? and [set].
