@@ -54,6 +54,9 @@ func Decide(request *dhcpv4.DHCPv4, client Client, network Network, files Files)
 	if !client.Addr.IsValid() || !client.Addr.Addr().Is4() {
 		return ignore(StageIgnored, "the host has no IPv4 address")
 	}
+	if relay, ok := v4(request.GatewayIPAddr); ok && !network.Prefix.Contains(relay) {
+		return ignore(StageIgnored, "relayed by %s, which is not on network %q", relay, network.Name)
+	}
 	switch request.MessageType() {
 	case dhcpv4.MessageTypeDiscover:
 		return grant(request, client, network, files, dhcpv4.MessageTypeOffer)
@@ -121,7 +124,7 @@ func grant(request *dhcpv4.DHCPv4, client Client, network Network, files Files, 
 		}
 	}
 	a.File, a.Reason = setBoot(reply, request, client, network, files)
-	a.To = destination(request, kind)
+	a.To = destination(request, network, kind)
 	return a
 }
 
@@ -134,19 +137,20 @@ func refuse(request *dhcpv4.DHCPv4, network Network, reason string) Answer {
 		// not have a right address.
 		reply.SetBroadcast()
 	}
-	return Answer{Reply: reply, To: destination(request, dhcpv4.MessageTypeNak), Stage: StageNak, Reason: reason}
+	return Answer{Reply: reply, To: destination(request, network, dhcpv4.MessageTypeNak), Stage: StageNak, Reason: reason}
 }
 
 var broadcast = netip.AddrPortFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), dhcpv4.ClientPort)
 
 // destination follows RFC 2131, 4.1. A client without an address is sent a
 // broadcast also when it could take a unicast: that needs no entry in the
-// neighbour table, and clients must accept both.
-func destination(request *dhcpv4.DHCPv4, kind dhcpv4.MessageType) netip.AddrPort {
+// neighbour table, and clients must accept both. Nothing is ever sent out of the
+// network.
+func destination(request *dhcpv4.DHCPv4, network Network, kind dhcpv4.MessageType) netip.AddrPort {
 	if relay, ok := v4(request.GatewayIPAddr); ok {
 		return netip.AddrPortFrom(relay, dhcpv4.ServerPort)
 	}
-	if ip, ok := v4(request.ClientIPAddr); ok && kind == dhcpv4.MessageTypeAck {
+	if ip, ok := v4(request.ClientIPAddr); ok && kind == dhcpv4.MessageTypeAck && network.Prefix.Contains(ip) {
 		return netip.AddrPortFrom(ip, dhcpv4.ClientPort)
 	}
 	return broadcast

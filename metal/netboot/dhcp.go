@@ -25,12 +25,18 @@ const (
 	readPause = time.Second
 )
 
+// dhcpConn is what is needed of *ipv4.PacketConn.
+type dhcpConn interface {
+	ReadFrom([]byte) (int, *ipv4.ControlMessage, net.Addr, error)
+	WriteTo([]byte, *ipv4.ControlMessage, net.Addr) (int, error)
+}
+
 // dhcpPort is one socket on one interface.
 type dhcpPort struct {
 	server *Server
 	iface  string
 	index  int
-	conn   *ipv4.PacketConn
+	conn   dhcpConn
 }
 
 func (s *Server) bindDHCP() ([]func(), error) {
@@ -63,12 +69,7 @@ func (s *Server) bindDHCP() ([]func(), error) {
 // listenDHCP binds port 67 of one interface. Deliberately without
 // SO_REUSEADDR: another DHCP server on this machine must be noticed.
 func listenDHCP(ctx context.Context, iface string) (*net.UDPConn, error) {
-	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
-		var inner error
-		err := raw.Control(func(fd uintptr) { inner = interfaces.BindToInterface(int(fd), iface) })
-		return errors.Join(err, inner)
-	}}
-	packets, err := config.ListenPacket(ctx, "udp4", fmt.Sprintf("0.0.0.0:%d", dhcpv4.ServerPort))
+	packets, err := listenOn(ctx, iface, "udp4", fmt.Sprintf("0.0.0.0:%d", dhcpv4.ServerPort))
 	if err != nil {
 		return nil, err
 	}
@@ -77,6 +78,16 @@ func listenDHCP(ctx context.Context, iface string) (*net.UDPConn, error) {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return conn, nil
+}
+
+// listenOn listens on one interface only, whatever addresses it has.
+func listenOn(ctx context.Context, iface, network, address string) (net.PacketConn, error) {
+	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		var inner error
+		err := raw.Control(func(fd uintptr) { inner = interfaces.BindToInterface(int(fd), iface) })
+		return errors.Join(err, inner)
+	}}
+	return config.ListenPacket(ctx, network, address)
 }
 
 // serve answers one packet after the other: a decision takes microseconds, and

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 
 	"golang.org/x/net/ipv6"
 )
@@ -22,6 +21,9 @@ const (
 // times, no prefixes. iPXE needs no more to stop waiting. The kernel fills in
 // the checksum.
 var advertisement = []byte{byte(ipv6.ICMPTypeRouterAdvertisement), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+
+// allRouters is where solicitations go (RFC 4291, 2.7.1).
+var allRouters = &net.IPAddr{IP: net.ParseIP("ff02::2")}
 
 // routerPort answers solicitations on one interface.
 type routerPort struct {
@@ -57,20 +59,16 @@ func (s *Server) bindRouter(name string) (*routerPort, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding interface %q: %w", name, err)
 	}
-	local, err := linkLocal(iface)
+	raw, err := listenOn(s.ctx, name, "ip6:ipv6-icmp", "::")
 	if err != nil {
-		return nil, err
-	}
-	var config net.ListenConfig
-	raw, err := config.ListenPacket(s.ctx, "ip6:ipv6-icmp", local.String())
-	if err != nil {
-		return nil, fmt.Errorf("listening for router solicitations on %q: %w", local, err)
+		return nil, fmt.Errorf("listening for router solicitations on %q: %w", name, err)
 	}
 	conn := ipv6.NewPacketConn(raw)
 	var filter ipv6.ICMPFilter
 	filter.SetAll(true)
 	filter.Accept(ipv6.ICMPTypeRouterSolicitation)
 	err = errors.Join(
+		conn.JoinGroup(iface, allRouters),
 		conn.SetICMPFilter(&filter),
 		conn.SetHopLimit(ndHopLimit), conn.SetMulticastHopLimit(ndHopLimit),
 		conn.SetControlMessage(ipv6.FlagHopLimit|ipv6.FlagInterface, true),
@@ -80,19 +78,6 @@ func (s *Server) bindRouter(name string) (*routerPort, error) {
 	}
 	s.closers = append(s.closers, raw.Close)
 	return &routerPort{server: s, iface: iface, conn: conn}, nil
-}
-
-func linkLocal(iface *net.Interface) (netip.Addr, error) {
-	addrs, err := iface.Addrs()
-	if err != nil {
-		return netip.Addr{}, fmt.Errorf("reading addresses of interface %q: %w", iface.Name, err)
-	}
-	for _, a := range addrs {
-		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is6() && p.Addr().IsLinkLocalUnicast() {
-			return p.Addr().WithZone(iface.Name), nil
-		}
-	}
-	return netip.Addr{}, fmt.Errorf("interface %q has no IPv6 link-local address", iface.Name)
 }
 
 func (r *routerPort) serve() {
