@@ -120,11 +120,11 @@ func (c *Client) resumed(ctx context.Context, what string, busy bool) error {
 	return nil
 }
 
-// wait polls until the revision is above after.
+// wait polls until the revision is another than after.
 func wait[S any](ctx context.Context, after uint64, poll func(after uint64) (S, error), revision func(S) uint64) (S, error) {
 	for {
 		status, err := poll(after)
-		if err != nil || revision(status) > after {
+		if err != nil || revision(status) != after {
 			return status, err
 		}
 		if err := pause(ctx, pollPause); err != nil {

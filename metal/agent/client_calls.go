@@ -92,7 +92,7 @@ func (c *Client) Host(ctx context.Context, name string, refresh bool) (host.Stat
 	return c.hostCall(ctx, "reading", http.MethodGet, name, "", flag("refresh", refresh), nil)
 }
 
-// WaitHost blocks until the host's revision is above after, or ctx is done:
+// WaitHost blocks until the host's revision is another than after, or ctx is done:
 // then it gives the context's error.
 func (c *Client) WaitHost(ctx context.Context, name string, after uint64) (host.Status, error) {
 	return wait(ctx, after, func(after uint64) (host.Status, error) { return c.pollHost(ctx, name, after, c.answeredBy()) }, hostRevision)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,9 @@ func TestFacilityOverTheWire(t *testing.T) {
 		}
 		if again, err := h.Facility(ctx); err != nil || again.Name != "lab" {
 			t.Fatalf("read gave %+v, %v", again, err)
+		}
+		if spec, err := h.FacilitySpec(ctx); err != nil || spec.Name != "lab" {
+			t.Fatalf("specification %+v, %v", spec, err)
 		}
 		offered := map[string]facility.Credentials{"lab": {Username: "u", Password: "p"}}
 		if err := h.OfferCredentials(ctx, offered); err != nil {
@@ -64,6 +68,9 @@ func TestHostsOverTheWire(t *testing.T) {
 		if err != nil || !s.Busy || s.Revision != 1 {
 			t.Fatalf("apply gave %+v, %v", s, err)
 		}
+		if spec, err := h.HostSpec(ctx, "n1"); err != nil || !reflect.DeepEqual(spec, hostSpec("n1")) {
+			t.Fatalf("specification %+v, %v", spec, err)
+		}
 		if s, err = h.Host(ctx, "n1", true); err != nil || s.Name != "n1" {
 			t.Fatalf("refresh gave %+v, %v", s, err)
 		}
@@ -73,7 +80,7 @@ func TestHostsOverTheWire(t *testing.T) {
 		if s, err = h.ReleaseHost(ctx, "n1", true); err != nil || s.State != host.Releasing {
 			t.Fatalf("release gave %+v, %v", s, err)
 		}
-		want := "Hosts\nRecallHost n2 recall=true\nApplyHost n1 recall=false\nHost n1 refresh=true\nHosts\nReleaseHost n1 abandon=true"
+		want := "Hosts\nRecallHost n2 recall=true\nApplyHost n1 recall=false\nHostSpec n1\nHost n1 refresh=true\nHosts\nReleaseHost n1 abandon=true"
 		if got := h.fake.called(); got != want {
 			t.Fatalf("the engine saw\n%s\nwant\n%s", got, want)
 		}
@@ -89,6 +96,12 @@ func TestClustersOverTheWire(t *testing.T) {
 		s, err := h.ApplyCluster(ctx, cluster.Spec{Name: "c", KubernetesVersion: "v1.36.4"})
 		if err != nil || !s.Busy {
 			t.Fatalf("apply gave %+v, %v", s, err)
+		}
+		if spec, err := h.ClusterSpec(ctx, "c"); err != nil || spec.KubernetesVersion != "v1.36.4" {
+			t.Fatalf("specification %+v, %v", spec, err)
+		}
+		if _, err := h.ClusterSpec(ctx, "d"); !errors.Is(err, facility.ErrNotFound) {
+			t.Fatalf("specification of an unknown cluster: %v", err)
 		}
 		go func() {
 			<-h.fake.waits

@@ -37,7 +37,7 @@ type Hosts interface {
 	RecallHost(ctx context.Context, spec host.Spec, recall *host.Status) (host.Status, error)
 	// Host asks the BMC first, reading only, when refresh is set.
 	Host(ctx context.Context, name string, refresh bool) (host.Status, error)
-	// WaitHost returns when the revision is above after, or the present status
+	// WaitHost returns when the revision is another than after, or the present status
 	// without an error when ctx is done.
 	WaitHost(ctx context.Context, name string, after uint64) (host.Status, error)
 	// ReleaseHost gives the host back; with abandon its record is dropped even

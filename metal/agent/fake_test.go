@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -23,6 +24,9 @@ type fakeEngine struct {
 	mu          sync.Mutex
 	changed     chan struct{}
 	site        *facility.Status
+	siteSpec    facility.Spec
+	hostSpecs   map[string]host.Spec
+	specs       map[string]cluster.Spec
 	hosts       map[string]host.Status
 	clusters    map[string]cluster.Status
 	credentials map[string]facility.Credentials
@@ -39,12 +43,13 @@ type fakeEngine struct {
 func newFake() *fakeEngine {
 	return &fakeEngine{
 		changed: make(chan struct{}), hosts: map[string]host.Status{}, clusters: map[string]cluster.Status{},
-		credentials: map[string]facility.Credentials{}, waits: make(chan struct{}, 10000), closed: make(chan struct{}),
+		credentials: map[string]facility.Credentials{}, hostSpecs: map[string]host.Spec{}, specs: map[string]cluster.Spec{},
+		waits: make(chan struct{}, 10000), closed: make(chan struct{}),
 	}
 }
 
 func (f *fakeEngine) engines() Engines {
-	return Engines{Site: f, Hosts: f, Clusters: f, Version: "test"}
+	return Engines{Site: f, Hosts: f, Clusters: f, Specs: f, Version: "test"}
 }
 
 func (f *fakeEngine) open(context.Context, string, string, hclog.Logger) (Engines, io.Closer, error) {
@@ -101,7 +106,7 @@ func (f *fakeEngine) ApplyFacility(_ context.Context, spec facility.Spec) (facil
 	if err := f.enter("ApplyFacility %s", spec.Name); err != nil {
 		return facility.Status{}, err
 	}
-	f.site = &facility.Status{Name: spec.Name, Revision: 1, Serving: true, Version: "test"}
+	f.site, f.siteSpec = &facility.Status{Name: spec.Name, Revision: 1, Serving: true, Version: "test"}, spec
 	return *f.site, nil
 }
 
@@ -127,6 +132,33 @@ func (f *fakeEngine) Facility(context.Context) (facility.Status, error) {
 	return *f.site, nil
 }
 
+func (f *fakeEngine) FacilitySpec(context.Context) (facility.Spec, error) {
+	defer f.mu.Unlock()
+	if err := f.enter("FacilitySpec"); err != nil || f.site == nil {
+		return facility.Spec{}, cmp.Or(err, facility.ErrNotFound)
+	}
+	return f.siteSpec, nil
+}
+
+func (f *fakeEngine) HostSpec(_ context.Context, name string) (host.Spec, error) {
+	defer f.mu.Unlock()
+	return fakeSpec(f, "HostSpec", f.hostSpecs, name)
+}
+
+func (f *fakeEngine) ClusterSpec(_ context.Context, name string) (cluster.Spec, error) {
+	defer f.mu.Unlock()
+	return fakeSpec(f, "ClusterSpec", f.specs, name)
+}
+
+func fakeSpec[S any](f *fakeEngine, call string, specs map[string]S, name string) (S, error) {
+	err := f.enter("%s %s", call, name)
+	spec, found := specs[name]
+	if err == nil && !found {
+		err = facility.ErrNotFound
+	}
+	return spec, err
+}
+
 func (f *fakeEngine) ReleaseFacility(context.Context) error {
 	defer f.mu.Unlock()
 	if err := f.enter("ReleaseFacility"); err != nil {
@@ -150,6 +182,7 @@ func (f *fakeEngine) ApplyHost(_ context.Context, spec host.Spec, recall *host.S
 	if err := f.enter("ApplyHost %s recall=%t", spec.Name, recall != nil); err != nil {
 		return host.Status{}, err
 	}
+	f.hostSpecs[spec.Name] = spec
 	return f.changeLocked(spec.Name, func(s *host.Status) { s.Busy, s.State = true, host.Enrolling }), nil
 }
 
@@ -197,7 +230,7 @@ func fakeWait[S any](ctx context.Context, f *fakeEngine, look func() (S, error),
 		if first {
 			f.waits <- struct{}{}
 		}
-		if err != nil || revision(s) > after {
+		if err != nil || revision(s) != after {
 			return s, err
 		}
 		select {
@@ -232,6 +265,7 @@ func (f *fakeEngine) ApplyCluster(_ context.Context, spec cluster.Spec) (cluster
 	if err := f.enter("ApplyCluster %s", spec.Name); err != nil {
 		return cluster.Status{}, err
 	}
+	f.specs[spec.Name] = spec
 	return f.clusterLocked(spec.Name, cluster.PhasePreflight), nil
 }
 
