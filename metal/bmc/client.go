@@ -142,7 +142,7 @@ func (c *Client) send(ctx context.Context, r request) (*answer, error) {
 		return a, err
 	}
 	if auth.basic {
-		return nil, c.reject(a)
+		return nil, c.reject(a, refusedLogin)
 	}
 	if err := c.logIn(ctx, auth.token); err != nil {
 		return nil, err
@@ -163,21 +163,29 @@ func (c *Client) credential() (credential, error) {
 	defer c.mu.Unlock()
 	switch {
 	case c.rejected != nil:
-		return credential{}, c.rejected
+		again := *c.rejected // callers add to faults
+		return credential{}, &again
 	case c.closed:
 		return credential{}, &fault.Error{Class: fault.Retryable, Subject: c.subject(), Summary: "the connection to the BMC is closed"}
 	}
 	return c.auth, nil
 }
 
-// reject remembers that the password is wrong.
-func (c *Client) reject(a *answer) *fault.Error {
+// Why a login is not tried again.
+const (
+	refusedLogin = "the BMC refuses the username or password"
+	agedPassword = "the BMC wants the password to be changed first"
+)
+
+// reject remembers that the login is refused, and why.
+func (c *Client) reject(a *answer, why string) *fault.Error {
 	f := c.wire.veilFault(&fault.Error{Class: fault.NeedsPerson, Subject: c.subject(), Attribute: "bmc.credentials",
-		Summary: "the BMC refuses the username or password", Seen: a.line, Expected: "a login that is accepted", Evidence: c.evidence(),
-		Advice: "correct the credentials; they were tried once and won't be tried again by themselves, because BMCs lock accounts"})
+		Summary: why, Seen: a.line, Expected: "a login that is accepted", Evidence: c.evidence(),
+		Advice: "correct the credentials, on the BMC or here; they were tried once and won't be tried again by themselves, because BMCs lock accounts"})
+	kept := *f
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.rejected = f
+	c.rejected = &kept
 	return f
 }
 

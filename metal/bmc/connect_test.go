@@ -233,7 +233,14 @@ func TestUnreachable(t *testing.T) {
 		"garbage":     {"https://u:canary@10.0.0.5:port", fault.NeedsPerson, []string{"no URL"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Connect(context.Background(), Config{URL: tc.url, Username: testUser, Password: testPassword, Insecure: true, Timeout: 300 * time.Millisecond})
+			cfg := Config{URL: tc.url, Username: testUser, Password: testPassword, Insecure: true}
+			switch name {
+			case "timeout":
+				cfg.Timeout = 300 * time.Millisecond
+			case "DNS":
+				cfg.Timeout = 2 * time.Second // where no resolver answers
+			}
+			_, err := Connect(context.Background(), cfg)
 			fe := wantFault(t, err, tc.class, "bmc.url", tc.parts...)
 			if strings.Contains(fe.Error()+fe.Detail(), "canary") {
 				t.Errorf("secret in %v", fe)
@@ -279,5 +286,34 @@ func TestRememberedPathsThatMoved(t *testing.T) {
 	cfg.Cache.Forget(f.URL)
 	if len(cfg.Cache.known) != 0 {
 		t.Errorf("not forgotten: %v", cfg.Cache.known)
+	}
+}
+
+func TestCloseDuringRenewalLeavesNoSession(t *testing.T) {
+	f := newFake(t, "generic")
+	c := f.connect(f.config())
+	f.mu.Lock()
+	clear(f.sessions)
+	f.mu.Unlock()
+	renewing, done := make(chan struct{}), make(chan error, 1)
+	f.on("POST /redfish/v1/SessionService/Sessions", func(http.ResponseWriter, *http.Request, int) bool {
+		close(renewing)
+		return false
+	})
+	go func() {
+		_, err := c.Power(context.Background())
+		done <- err
+	}()
+	<-renewing
+	if err := c.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; err != nil {
+		t.Logf("the request that was under way: %v", err) // it may have been in time
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.opened != 2 || len(f.sessions) != 0 {
+		t.Errorf("%d of %d sessions left", len(f.sessions), f.opened)
 	}
 }

@@ -85,13 +85,16 @@ func (c *Client) openSession(ctx context.Context, where string) (*answer, error)
 	}
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	var grace *time.Timer
-	stop := context.AfterFunc(ctx, func() { grace = time.AfterFunc(closeGrace, cancel) })
-	defer func() {
-		if !stop() && grace != nil {
-			grace.Stop()
+	stop := context.AfterFunc(ctx, func() {
+		t := time.NewTimer(closeGrace)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			cancel()
+		case <-inner.Done():
 		}
-	}()
+	})
+	defer stop()
 	return c.wire.send(inner, request{method: http.MethodPost, path: where,
 		body: map[string]string{"UserName": c.cfg.Username, "Password": c.cfg.Password}}, func(http.Header) {})
 }
@@ -102,20 +105,18 @@ func (c *Client) take(a *answer) error {
 		token := a.header.Get("X-Auth-Token")
 		if token == "" {
 			// Some answer a failed login with 200 (bmclib supermicro.go:194).
-			return c.reject(a)
+			return c.reject(a, refusedLogin)
 		}
 		c.wire.veil.keep("token", token)
 		c.setAuth(credential{token: token, session: sessionPath(a)})
 		return nil
 	}
 	switch {
+	case a.says("PasswordChangeRequired"):
+		return c.reject(a, agedPassword)
 	case a.status == http.StatusUnauthorized,
 		a.says("Unauthorized", "AccessDenied", "InvalidCredential", "AuthenticationFail", "RAC0212"):
-		return c.reject(a)
-	case a.says("PasswordChangeRequired"):
-		f := c.reject(a)
-		f.Summary, f.Advice = "the BMC wants the password to be changed first", "change the account's password on the BMC, then the credentials"
-		return f
+		return c.reject(a, refusedLogin)
 	case a.says("SessionLimitExceeded", "RAC0218"):
 		f := c.refused("logging in", a)
 		f.Class, f.Advice = fault.Retryable, "close other sessions on the BMC, or wait until they time out"
@@ -145,21 +146,24 @@ func sessionPath(a *answer) string {
 // When ctx has ended it takes up to 5 s of its own. The error, a *fault.Error,
 // says that the session may be left to the BMC's time-out.
 func (c *Client) Close(ctx context.Context) error {
-	c.mu.Lock()
-	auth, was := c.auth, c.closed
-	c.closed, c.auth = true, credential{}
-	c.mu.Unlock()
-	if was {
-		return nil
-	}
-	defer c.wire.http.CloseIdleConnections()
-	if auth.session == "" {
-		return nil
-	}
 	if ctx.Err() != nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
 		defer cancel()
+	}
+	select {
+	case c.login <- struct{}{}: // a login that is under way leaves a session too
+		defer func() { <-c.login }()
+	case <-ctx.Done():
+		return transportFault(c.wire.base, ctx.Err())
+	}
+	c.mu.Lock()
+	auth := c.auth
+	c.closed, c.auth = true, credential{}
+	c.mu.Unlock()
+	defer c.wire.http.CloseIdleConnections()
+	if auth.session == "" {
+		return nil
 	}
 	a, err := c.wire.send(ctx, request{method: http.MethodDelete, path: auth.session, repeatable: true}, c.authorize(auth))
 	if err != nil {

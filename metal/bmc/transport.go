@@ -103,6 +103,9 @@ func (w *wire) send(ctx context.Context, r request, authorize func(http.Header))
 	authorize(req.Header)
 	began := time.Now()
 	a, err := w.exchange(req)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w: %w", ctx.Err(), err) // whatever the connection says of it
+	}
 	name := r.method + " " + target.EscapedPath()
 	if err != nil {
 		f := transportFault(w.base, err)

@@ -2,8 +2,11 @@ package bmc
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"net/url"
+	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -25,15 +28,25 @@ func (v *veil) keep(kind, s string) {
 	if s == "" {
 		return
 	}
-	forms := []string{s, base64.StdEncoding.EncodeToString([]byte(s)), url.QueryEscape(s), url.PathEscape(s)}
+	escaped := inner(strconv.Quote(s))
+	forms := []string{s, base64.StdEncoding.EncodeToString([]byte(s)), url.QueryEscape(s), url.PathEscape(s),
+		escaped, strings.ReplaceAll(escaped, "/", `\/`), inner(strconv.QuoteToASCII(s))}
+	if j, err := json.Marshal(s); err == nil { // with <, > and & escaped
+		forms = append(forms, inner(string(j)))
+	}
+	slices.Sort(forms)
+	forms = slices.Compact(forms)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.secrets == nil {
 		v.secrets = map[string][]string{}
 	}
 	all := append(forms, v.secrets[kind]...)
-	v.secrets[kind] = all[:min(len(all), 8)]
+	v.secrets[kind] = all[:min(len(all), 24)]
 }
+
+// inner is a quoted string without its quotes.
+func inner(s string) string { return s[1 : len(s)-1] }
 
 // hide replaces all secrets in one pass, the longest first: a short one must
 // not break up a long one that contains it.
