@@ -15,7 +15,8 @@ import (
 
 // Boot is a server's boot source override, in Redfish's words.
 type Boot struct {
-	// Enabled is "Disabled", "Once" or "Continuous".
+	// Enabled is "Disabled", "Once" or "Continuous", or "" where the BMC doesn't
+	// say; "" in SetBoot is "Disabled".
 	Enabled string `json:"enabled"`
 	// Target is "None", "Pxe", "Hdd", "Cd", "UefiHttp", ...
 	Target string `json:"target"`
@@ -85,6 +86,7 @@ func (c *Client) RequestBoot(ctx context.Context, want Boot) error {
 // inside when the BMC can't, with *MismatchError when it took the values but
 // shows others.
 func (c *Client) SetBoot(ctx context.Context, want Boot) error {
+	want = want.normal()
 	deadline := c.now().Add(c.cfg.BootTimeout)
 	withMode := false
 	for {
@@ -162,20 +164,28 @@ func (c *Client) readBoot(ctx context.Context, w written) (wireBoot, error) {
 	return s.Boot, nil
 }
 
-// differences compares what counts. Once disabled, the target says nothing and
-// many reset it to None; a mode that the BMC doesn't have (Supermicro X10,
+// overrides says whether an override has an effect. "Disabled", no target, and a
+// target of None under any period all mean the normal boot order.
+func overrides(enabled, target string) bool {
+	return enabled != "" && enabled != disabled && target != "" && target != string(redfish.NoneBootSourceOverrideTarget)
+}
+
+// differences compares what counts: of an override without effect, not how it
+// is worded (many reset the target to None when it is disabled); a mode that the BMC doesn't have (Supermicro X10,
 // metal-operator issue 982) or that wasn't asked for isn't compared.
 func (c *Client) differences(want Boot, got wireBoot, cleared bool) []Difference {
 	var diff []Difference
 	add := func(property, w, g string) {
 		diff = append(diff, Difference{Property: property, Want: w, Got: clean(g, maxText)})
 	}
-	if enabled := text(got.Enabled); enabled != want.Enabled &&
-		!(want.Enabled == disabled && (got.Enabled == nil || enabled == "")) {
-		add("BootSourceOverrideEnabled", want.Enabled, enabled)
-	}
-	if want.Enabled != disabled && !sameTarget(want.Target, text(got.Target)) {
-		add("BootSourceOverrideTarget", want.Target, text(got.Target))
+	enabled, target := text(got.Enabled), text(got.Target)
+	if overrides(want.Enabled, want.Target) || overrides(enabled, target) {
+		if enabled != want.Enabled {
+			add("BootSourceOverrideEnabled", want.Enabled, enabled)
+		}
+		if want.Enabled != disabled && !sameTarget(want.Target, target) {
+			add("BootSourceOverrideTarget", want.Target, target)
+		}
 	}
 	if want.Mode != "" && text(got.Mode) != "" && !strings.EqualFold(want.Mode, *got.Mode) {
 		add("BootSourceOverrideMode", want.Mode, *got.Mode)
@@ -197,12 +207,19 @@ func sameTarget(a, b string) bool {
 	return std(a) == std(b)
 }
 
+func (b Boot) normal() Boot {
+	if b.Enabled == "" {
+		b.Enabled = disabled
+	}
+	return b
+}
+
 func (b Boot) validate() error {
 	if !slices.Contains([]string{disabled, once, forever}, b.Enabled) {
 		return &fault.Error{Class: fault.Final, Summary: "invalid boot override", Seen: "enabled " + quoted(b.Enabled),
 			Expected: "Disabled, Once or Continuous"}
 	}
-	if b.Enabled != disabled && (b.Target == "" || b.Target == string(redfish.NoneBootSourceOverrideTarget)) {
+	if b.Enabled != disabled && b.Target == "" {
 		return &fault.Error{Class: fault.Final, Summary: "invalid boot override", Seen: b.Enabled + " without a target",
 			Expected: "a target such as Pxe"}
 	}

@@ -83,6 +83,36 @@ func TestBootPayloads(t *testing.T) {
 	})
 }
 
+// TestSetBootRestoresWhatItRead puts back what odd BMCs show when nothing is set.
+func TestSetBootRestoresWhatItRead(t *testing.T) {
+	for name, boot := range map[string]map[string]any{
+		"no period":                   {"BootSourceOverrideTarget": "None"},
+		"a period without a target":   {"BootSourceOverrideEnabled": "Continuous", "BootSourceOverrideTarget": "None"},
+		"a target that is remembered": {"BootSourceOverrideEnabled": "Disabled", "BootSourceOverrideTarget": "Pxe"},
+		"a null":                      {"BootSourceOverrideEnabled": nil, "BootSourceOverrideTarget": "None"},
+		"the user's own override":     {"BootSourceOverrideEnabled": "Continuous", "BootSourceOverrideTarget": "Hdd", "BootSourceOverrideMode": "Legacy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake(t, "generic")
+			f.system()["Boot"] = boot
+			c := f.connect(f.config())
+			was, err := c.Boot(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, b := range []Boot{{Enabled: "Once", Target: "Pxe"}, was} {
+				if err := c.SetBoot(context.Background(), b); err != nil {
+					t.Fatalf("%+v: %v", b, err)
+				}
+			}
+			now, err := c.Boot(context.Background())
+			if err != nil || overrides(now.Enabled, now.Target) != overrides(was.Enabled, was.Target) || now.Mode != was.Mode {
+				t.Errorf("was %+v, is %+v, %v", was, now, err)
+			}
+		})
+	}
+}
+
 func TestSetBootSurvives(t *testing.T) {
 	has := func(f *fake, property string) bool {
 		all := f.sent(systemPatch)

@@ -31,6 +31,7 @@ type payload struct {
 // first to the system, then to its settings object (iDRAC 10: sushy
 // idrac10-settings-resource).
 func (c *Client) writeBoot(ctx context.Context, want Boot, withMode bool) (written, error) {
+	want = want.normal()
 	if err := want.validate(); err != nil {
 		return written{}, err
 	}
