@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/nanometal/terraform-provider-metal/metal/fault"
 	"github.com/nanometal/terraform-provider-metal/metal/image"
 	"github.com/nanometal/terraform-provider-metal/metal/order"
 )
@@ -24,6 +25,15 @@ func (f *failure) Unwrap() error { return f.err }
 
 func refuse(reason, format string, args ...any) error {
 	return &failure{reason: reason, err: fmt.Errorf(format, args...)}
+}
+
+// message is the error as one line that also tells what was expected.
+func message(err error) string {
+	var f *fault.Error
+	if errors.As(err, &f) && f.Expected != "" {
+		return err.Error() + "; expected " + f.Expected
+	}
+	return err.Error()
 }
 
 // classify gives an error its stable reason.

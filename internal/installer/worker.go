@@ -105,7 +105,7 @@ func (w *worker) finish(j *job, next func() error, err error) {
 	p.State, j.next = order.Done, next
 	if err != nil {
 		f := classify(err)
-		p.State, p.Reason, p.Retryable, p.Error = order.Failed, f.reason, f.retryable, f.Error()
+		p.State, p.Reason, p.Retryable, p.Error = order.Failed, f.reason, f.retryable, message(err)
 		w.logger.Error("order failed", "id", p.OrderID, "reason", f.reason, "error", err)
 	} else {
 		w.logger.Info("order done", "id", p.OrderID, "seconds", int(p.Elapsed.Seconds()))
