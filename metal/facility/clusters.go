@@ -39,7 +39,7 @@ func newClusters(f *Facility) *clusters {
 	c := &clusters{f: f, runs: map[string]*clusterRun{}}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	c.manager = cluster.New(cluster.Config{Hosts: clusterHosts{f}, Records: clusterRecords{f.store}, Images: clusterImages{f},
-		Events: &f.events, Logger: f.log.Named("cluster")})
+		Logger: f.log.Named("cluster")})
 	return c
 }
 
@@ -111,8 +111,12 @@ func (c *clusters) carry(ctx context.Context, name string, r *clusterRun, work f
 	defer c.work.Done()
 	err := work(ctx, func(s cluster.Status) {
 		c.mu.Lock()
-		defer c.mu.Unlock()
+		moved := s.Phase != r.status.Phase
 		r.set(s)
+		c.mu.Unlock()
+		if moved {
+			c.f.events.Publish(event.Event{Kind: "cluster", Name: name, Phase: string(s.Phase)})
+		}
 	})
 	if err != nil {
 		c.f.events.Publish(event.Event{Kind: "cluster", Name: name, Phase: "failed", Message: err.Error()})

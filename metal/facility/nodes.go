@@ -11,6 +11,8 @@ import (
 	"github.com/nanometal/terraform-provider-metal/metal/cluster"
 	"github.com/nanometal/terraform-provider-metal/metal/host"
 	"github.com/nanometal/terraform-provider-metal/metal/image"
+	"github.com/nanometal/terraform-provider-metal/metal/kubeadm"
+	"github.com/nanometal/terraform-provider-metal/metal/order"
 )
 
 // clusterHosts is what clusters see of the facility's hosts.
@@ -76,7 +78,7 @@ func (c clusterHosts) Facts(_ context.Context, name string) (cluster.Facts, erro
 		return cluster.Facts{}, err
 	}
 	facts := cluster.Facts{MAC: rec.Spec.BootMAC, Address: rec.Address,
-		Milestones: cluster.Reporting{URL: "https://" + net.JoinHostPort(n.AgentAddress, fmt.Sprint(known.Services.tlsPort())), PinSPKI: pin, Key: key},
+		Milestones: kubeadm.Reporting{URL: "https://" + net.JoinHostPort(n.AgentAddress, fmt.Sprint(known.Services.tlsPort())) + order.PathMilestone, PinSPKI: pin, Key: kubeadm.Secret(key)},
 		ConsoleTail: func(ctx context.Context) []string {
 			lines, err := c.f.hosts.ConsoleTail(ctx, name, 30)
 			if err != nil {

@@ -148,7 +148,7 @@ func (s *sightings) note(o netboot.Observation) {
 		s.byMAC = map[string][]sighting{}
 	}
 	now := time.Now()
-	mac := o.MAC.String()
+	mac := o.MAC
 	list := append(s.byMAC[mac], sighting{now, fmt.Sprintf("%s %s %s", now.Format(time.TimeOnly), o.Stage, o.File)})
 	s.byMAC[mac] = list[max(0, len(list)-maxSightings):]
 }
