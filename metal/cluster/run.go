@@ -140,8 +140,10 @@ func (r *run) observe(ctx context.Context) (observed, error) {
 	if o.Hosts, err = r.observeHosts(ctx); err != nil {
 		return o, err
 	}
-	// Before the control plane was booted there is nobody to ask.
-	if rec.Members[r.spec.ControlPlane].Booted.IsZero() {
+	// Before the control plane was booted there is nobody to ask. A run that was
+	// killed may have booted it and not written that down.
+	controlPlane := r.spec.ControlPlane
+	if rec.Members[controlPlane].Booted.IsZero() && !carries(o.Hosts[controlPlane], rec.Deployment(controlPlane)) {
 		return o, nil
 	}
 	api, err := r.api()
