@@ -1,0 +1,367 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/nanometal/terraform-provider-metal/internal/installer"
+	"github.com/nanometal/terraform-provider-metal/internal/lab/bmc"
+)
+
+// What Server.Running says.
+const (
+	RunningNothing   = "nothing"   // no power
+	RunningFirmware  = "firmware"  // looking for something to boot, or nothing found
+	RunningInstaller = "installer" //
+	RunningSystem    = "system"    // what was deployed
+)
+
+// consoleLimit bounds the console's text since power-on; the oldest goes.
+const consoleLimit = 1 << 20
+
+// machine is the power button and what runs behind it: one goroutine while the
+// power is on.
+type machine struct {
+	config   Config
+	hardware bmc.Hardware
+	disks    []*installer.FileDisk
+	board    bmc.Board
+
+	operation sync.Mutex // serialises the power button
+
+	mu      sync.Mutex
+	session *session // nil: off
+	console bytes.Buffer
+}
+
+// session is one stretch of power.
+type session struct {
+	cancel context.CancelFunc
+	ended  chan struct{}
+	// reset interrupts what runs and starts the firmware again; button asks it
+	// to shut down.
+	reset   chan struct{}
+	button  chan struct{}
+	running string
+}
+
+var _ bmc.Machine = (*machine)(nil)
+
+func newMachine(config Config, hardware bmc.Hardware) (*machine, error) {
+	if err := os.MkdirAll(config.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making directory of %q: %w", config.Name, err)
+	}
+	disks, err := config.fileDisks(hardware)
+	if err != nil {
+		return nil, err
+	}
+	return &machine{config: config, hardware: hardware, disks: disks}, nil
+}
+
+func (m *machine) Attach(board bmc.Board) { m.board = board }
+
+func (m *machine) On() bool { return m.current() != nil }
+
+func (m *machine) Console() ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return bytes.Clone(m.console.Bytes()), nil
+}
+
+func (m *machine) PowerOn(context.Context) error {
+	m.operation.Lock()
+	defer m.operation.Unlock()
+	if m.current() != nil {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &session{cancel: cancel, ended: make(chan struct{}), reset: make(chan struct{}, 1), button: make(chan struct{}, 1), running: RunningFirmware}
+	m.mu.Lock()
+	m.console.Reset()
+	m.session = s
+	m.mu.Unlock()
+	m.board.PowerChanged(true)
+	go m.live(ctx, s)
+	return nil
+}
+
+func (m *machine) PowerOff(context.Context) error {
+	m.operation.Lock()
+	defer m.operation.Unlock()
+	s := m.current()
+	if s == nil {
+		return nil
+	}
+	s.cancel()
+	<-s.ended
+	if m.clear(s) {
+		m.board.PowerChanged(false)
+	}
+	return nil
+}
+
+func (m *machine) PressButton(context.Context) error {
+	return m.signal("pressing the power button", func(s *session) chan struct{} { return s.button })
+}
+
+func (m *machine) Reset(context.Context) error {
+	return m.signal("resetting", func(s *session) chan struct{} { return s.reset })
+}
+
+func (m *machine) resetFromInside() {
+	// A machine that is off has no inside.
+	_ = m.Reset(context.Background())
+}
+
+func (m *machine) signal(what string, to func(*session) chan struct{}) error {
+	s := m.current()
+	if s == nil {
+		return fmt.Errorf("%s of %q: it is off", what, m.config.Name)
+	}
+	select {
+	case to(s) <- struct{}{}:
+	default: // one is waiting already
+	}
+	return nil
+}
+
+// live is a stretch of power: firmware starts until something powers off.
+func (m *machine) live(ctx context.Context, s *session) {
+	defer close(s.ended)
+	for {
+		again := m.boot(ctx, s)
+		if ctx.Err() != nil {
+			return // PowerOff does the rest
+		}
+		if !again {
+			break
+		}
+	}
+	s.cancel()
+	if m.clear(s) {
+		m.board.PowerChanged(false)
+	}
+}
+
+// boot is one start of the firmware, to its end: true for a reset, false for
+// power-off.
+func (m *machine) boot(power context.Context, s *session) (again bool) {
+	ctx, cancel := context.WithCancel(power)
+	defer cancel()
+	reset := make(chan struct{})
+	go func() {
+		select {
+		case <-s.reset:
+			close(reset)
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	m.run(s, RunningFirmware)
+	boot := m.board.NextBoot()
+	m.print("firmware: started, boot source override %s", boot.Target)
+	outcome := actionNothing
+	for _, device := range bootDevices(m.hardware, boot) {
+		if outcome = m.bootDevice(ctx, s, device); outcome != actionNothing || ctx.Err() != nil {
+			break
+		}
+	}
+	if outcome == actionNothing && ctx.Err() == nil {
+		m.print("firmware: no bootable device")
+		m.board.Log(bmc.Warning, "No bootable device was found")
+		outcome = m.idle(ctx, s)
+	}
+	select {
+	case <-reset:
+		return true
+	default:
+		return outcome == actionReboot
+	}
+}
+
+// The ways in which what was booted can end.
+const (
+	actionNothing  = ""
+	actionReboot   = "reboot"
+	actionPowerOff = "poweroff"
+)
+
+func (m *machine) bootDevice(ctx context.Context, s *session, device string) string {
+	switch {
+	case strings.Contains(device, "://"):
+		cmdline, err := fetchCmdline(ctx, device)
+		if err != nil {
+			m.print("firmware: HTTP boot failed: %v", err)
+			m.board.Log(bmc.Warning, "HTTP boot failed: "+withoutURI(err))
+			return actionNothing
+		}
+		return m.install(ctx, s, cmdline)
+	case strings.HasPrefix(device, "disk-"):
+		for i, disk := range m.hardware.Disks {
+			if disk.ID == device && bootable(m.disks[i].RootDir()) {
+				return m.system(ctx, s, m.disks[i].RootDir(), "")
+			}
+		}
+	}
+	m.print("firmware: %s: not bootable", device)
+	return actionNothing
+}
+
+// withoutURI keeps the token in a boot URI out of the BMC's log.
+func withoutURI(err error) string {
+	for unwrapped := errors.Unwrap(err); unwrapped != nil; unwrapped = errors.Unwrap(unwrapped) {
+		err = unwrapped
+	}
+	return err.Error()
+}
+
+func bootable(root string) bool {
+	_, err := os.Stat(filepath.Join(root, "etc/os-release"))
+	return err == nil
+}
+
+// install runs the installer until it ends the way that an order says.
+func (m *machine) install(ctx context.Context, s *session, cmdline string) string {
+	config, err := installer.ParseCmdline(cmdline)
+	if err != nil {
+		m.print("installer: %v", err)
+		return m.idle(ctx, s) // a kernel without an init that knows what to do
+	}
+	m.run(s, RunningInstaller)
+	ended := make(chan installer.Ending, 1)
+	simulated := &installer.Simulated{Facts: facts(m.hardware), Disks: m.disks, NoKexec: m.config.NoKexec, End: func(e installer.Ending) {
+		select {
+		case ended <- e:
+		default:
+		}
+	}}
+	log := &installerLog{machine: m}
+	err = installer.Run(ctx, simulated.Machine(), installer.Options{
+		Config: config, ReportEvery: m.config.ReportEvery, Log: log.take,
+		Logger: hclog.New(&hclog.LoggerOptions{Name: "installer", Level: hclog.Info, Output: log, DisableTime: true}),
+	})
+	if err != nil && ctx.Err() == nil {
+		m.print("installer: %v", err)
+	}
+	select {
+	case ending := <-ended:
+		if ending.Root != "" {
+			return m.system(ctx, s, ending.Root, ending.ExtraCmdline)
+		}
+		return ending.Action
+	default:
+		if ctx.Err() != nil {
+			return actionNothing
+		}
+		return actionReboot // as PID 1 does after a failure
+	}
+}
+
+// system is the deployed system.
+func (m *machine) system(ctx context.Context, s *session, root, cmdline string) string {
+	m.run(s, RunningSystem)
+	m.print("system: started from %s", filepath.Base(root))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer cancel()
+	if m.config.System != nil {
+		work.Go(func() { m.config.System(ctx, root, cmdline) })
+	}
+	button := s.button
+	if m.config.IgnoreButton {
+		button = nil
+	}
+	select {
+	case <-ctx.Done():
+		return actionNothing
+	case <-button:
+		m.print("system: shutting down")
+		return actionPowerOff
+	}
+}
+
+// idle is a machine in which nothing runs that heeds the button.
+func (m *machine) idle(ctx context.Context, _ *session) string {
+	<-ctx.Done()
+	return actionNothing
+}
+
+func (m *machine) print(format string, args ...any) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	fmt.Fprintf(&m.console, format+"\r\n", args...)
+	if extra := m.console.Len() - consoleLimit; extra > 0 {
+		m.console.Next(extra)
+	}
+}
+
+func (m *machine) run(s *session, what string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s.running = what
+	// A button that was pressed before is not remembered.
+	select {
+	case <-s.button:
+	default:
+	}
+}
+
+func (m *machine) running() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.session == nil {
+		return RunningNothing
+	}
+	return m.session.running
+}
+
+func (m *machine) current() *session {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.session
+}
+
+// clear takes the power away from a session, unless somebody did so before.
+func (m *machine) clear(s *session) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.session != s {
+		return false
+	}
+	m.session = nil
+	return true
+}
+
+// installerLog puts the installer's log on the console and into its reports.
+type installerLog struct {
+	machine *machine
+	mu      sync.Mutex
+	lines   []string
+}
+
+func (l *installerLog) Write(text []byte) (int, error) {
+	line := strings.TrimRight(string(text), "\n")
+	l.machine.print("%s", line)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, line)
+	return len(text), nil
+}
+
+func (l *installerLog) take() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lines := l.lines
+	l.lines = nil
+	return lines
+}
