@@ -9,6 +9,7 @@ import (
 
 	"github.com/nanometal/terraform-provider-metal/metal/cluster"
 	"github.com/nanometal/terraform-provider-metal/provider/terraform/diagnosis"
+	"github.com/nanometal/terraform-provider-metal/provider/terraform/member"
 	"github.com/nanometal/terraform-provider-metal/provider/terraform/operation"
 	"github.com/nanometal/terraform-provider-metal/provider/terraform/progress"
 )
@@ -49,7 +50,7 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 	case !w.accepted:
 		// Nothing was begun: an object that was never made is not kept.
 		resp.State.RemoveResource(ctx)
-		reporter(ctx).Error(ctx, &resp.Diagnostics, doing, err)
+		reporter(ctx).Error(ctx, &resp.Diagnostics, doing, err, member.NotBegun)
 	case end == operation.Interrupted:
 		// An error would taint the cluster, and the next apply would then take it down.
 		summary, detail := diagnosis.Interrupted(m.subject(), fmt.Sprintf("It was at phase %q.", w.status.Phase))
@@ -87,7 +88,7 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 		// An error of an update does not taint: the object is kept as it is saved.
 		resp.Diagnostics.AddError(doing, fmt.Sprintf("The run was interrupted at phase %q. The next apply continues in place.", w.status.Phase))
 	case operation.Failed:
-		reporter(ctx).Error(ctx, &resp.Diagnostics, doing, err)
+		reporter(ctx).Error(ctx, &resp.Diagnostics, doing, err, member.Continues)
 	}
 }
 

@@ -31,7 +31,7 @@ type Reporter struct {
 // full stop. notes are paragraphs below the fault's own detail.
 func (r Reporter) Error(ctx context.Context, diags *diag.Diagnostics, doing string, err error, notes ...string) {
 	f := fault.From(err)
-	detail := text(f, err, notes)
+	detail := text(f, err, append([]string{againSays(f.Class)}, notes...))
 	if at, ok := r.attribute(ctx, f.Attribute); ok {
 		diags.AddAttributeError(at, doing, detail)
 		return
@@ -59,9 +59,6 @@ func text(f *fault.Error, err error, notes []string) string {
 	if detail := f.Detail(); detail != "" {
 		parts = append(parts, detail)
 	}
-	if again := whatAgainDoes(f.Class); again != "" {
-		parts = append(parts, again)
-	}
 	for _, note := range notes {
 		if note != "" {
 			parts = append(parts, note)
@@ -70,12 +67,14 @@ func text(f *fault.Error, err error, notes []string) string {
 	return strings.Join(parts, "\n\n")
 }
 
-func whatAgainDoes(c fault.Class) string {
+// againSays is what can be expected of trying again; what it continues from is
+// the caller's to say.
+func againSays(c fault.Class) string {
 	switch c {
 	case fault.Retryable:
-		return "This may go away on its own: the same command again continues where this one stopped."
+		return "This may go away on its own."
 	case fault.NeedsPerson:
-		return "Trying again without a change will end here again; after the change the same command continues where this one stopped."
+		return "This needs a person: without a change, trying again will end here again."
 	case fault.Final:
 		return "Trying again will not help for this object."
 	}

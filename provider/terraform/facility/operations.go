@@ -11,6 +11,7 @@ import (
 	"github.com/nanometal/terraform-provider-metal/metal/facility"
 	"github.com/nanometal/terraform-provider-metal/provider/terraform/connection"
 	"github.com/nanometal/terraform-provider-metal/provider/terraform/diagnosis"
+	"github.com/nanometal/terraform-provider-metal/provider/terraform/member"
 	"github.com/nanometal/terraform-provider-metal/provider/terraform/operation"
 	"github.com/nanometal/terraform-provider-metal/provider/terraform/progress"
 )
@@ -33,7 +34,7 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 	if err != nil && !accepted {
 		// Nothing was begun: an object that was never made is not kept.
 		resp.State.RemoveResource(ctx)
-		reporter().Error(ctx, &resp.Diagnostics, doing("Opening", m), err)
+		reporter().Error(ctx, &resp.Diagnostics, doing("Opening", m), err, member.NotBegun)
 		return
 	}
 	switch operation.EndOf(ctx, err) {

@@ -8,9 +8,14 @@ import (
 
 	"github.com/nanometal/terraform-provider-metal/metal/host"
 	"github.com/nanometal/terraform-provider-metal/provider/terraform/diagnosis"
+	"github.com/nanometal/terraform-provider-metal/provider/terraform/member"
 	"github.com/nanometal/terraform-provider-metal/provider/terraform/operation"
 	"github.com/nanometal/terraform-provider-metal/provider/terraform/progress"
 )
+
+// tainted is what becomes of a host whose first apply failed.
+const tainted = "The host is kept in the state as tainted: the next apply gives it back and enrols it anew. " +
+	"To continue where this one stopped instead, run `tofu untaint` on the resource and apply."
 
 // Create enrols the host and waits until it is available.
 func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
@@ -42,13 +47,13 @@ func (r *Resource) Create(ctx context.Context, req resource.CreateRequest, resp 
 	case !w.accepted:
 		// Nothing was begun: an object that was never made is not kept.
 		resp.State.RemoveResource(ctx)
-		reporter(ctx).Error(ctx, &resp.Diagnostics, doing, err)
+		reporter(ctx).Error(ctx, &resp.Diagnostics, doing, err, member.NotBegun)
 	case end == operation.Interrupted:
 		// An error would taint the host, and the next apply would then begin
 		// with giving it back.
 		summary, detail := diagnosis.Interrupted(m.subject(), fmt.Sprintf("It was at phase %q.", w.status.Phase))
 		resp.Diagnostics.AddWarning(summary, detail+"\n\n"+phaseTable(w.status.Timings))
 	default:
-		reporter(ctx).Error(ctx, &resp.Diagnostics, doing, err, phaseTable(w.status.Timings))
+		reporter(ctx).Error(ctx, &resp.Diagnostics, doing, err, phaseTable(w.status.Timings), tainted)
 	}
 }

@@ -52,7 +52,7 @@ func (r *Resource) Delete(ctx context.Context, req resource.DeleteRequest, resp 
 	case operation.Failed:
 		err = operation.Explain(err, m.subject(), "delete", timeout, string(last.Phase))
 		reporter(ctx).Error(ctx, &resp.Diagnostics, doing, err, notPutBack(last), phaseTable(last.Timings),
-			"The host is kept in the state. If it can never be given back, set abandon_on_destroy = true and apply, then destroy.")
+			"The host is kept in the state, and the next destroy continues. If it can never be given back, set abandon_on_destroy = true and apply, then destroy.")
 	}
 }
 

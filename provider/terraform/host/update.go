@@ -8,6 +8,7 @@ import (
 
 	"github.com/nanometal/terraform-provider-metal/metal/fault"
 	"github.com/nanometal/terraform-provider-metal/metal/host"
+	"github.com/nanometal/terraform-provider-metal/provider/terraform/member"
 	"github.com/nanometal/terraform-provider-metal/provider/terraform/operation"
 	"github.com/nanometal/terraform-provider-metal/provider/terraform/progress"
 )
@@ -52,7 +53,7 @@ func (r *Resource) Update(ctx context.Context, req resource.UpdateRequest, resp 
 		resp.Diagnostics.AddError(doing, fmt.Sprintf("The run was interrupted at phase %q. The next apply continues in place.\n\n%s",
 			w.status.Phase, phaseTable(w.status.Timings)))
 	case operation.Failed:
-		reporter(ctx).Error(ctx, &resp.Diagnostics, doing, err, phaseTable(w.status.Timings))
+		reporter(ctx).Error(ctx, &resp.Diagnostics, doing, err, phaseTable(w.status.Timings), member.Continues)
 	}
 }
 

@@ -21,6 +21,12 @@ import (
 // otherwise: an agent is known by its facility's id.
 var Renamed = map[string]string{"agent": "facility"}
 
+// What is left after a failure, for diagnostics.
+const (
+	NotBegun  = "Nothing was begun, and nothing is kept in the state."
+	Continues = "The next apply continues in place."
+)
+
 // Identity is what names a member for import.
 type Identity struct {
 	Facility types.String `tfsdk:"facility"`
