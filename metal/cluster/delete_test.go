@@ -42,7 +42,8 @@ func TestDelete(t *testing.T) {
 	if len(seen) == 0 || seen[0] != PhaseDeleting {
 		t.Errorf("phases %v", seen)
 	}
-	if last := w.log[len(w.log)-1]; last != "remove record" {
+	log := w.effects()
+	if last := log[len(log)-1]; last != "remove record" {
 		t.Errorf("the last effect is %q", last)
 	}
 	if err := m.Delete(within(t), "mgmt", nil); err != nil {
@@ -58,7 +59,7 @@ func TestDeleteKilledAtEveryStep(t *testing.T) {
 		}
 		ctx, kill := context.WithCancel(within(t))
 		steps := 0
-		w.step = func(string) {
+		w.onStep(func(string) {
 			w.mu.Lock()
 			steps++
 			hit := steps == n
@@ -66,11 +67,11 @@ func TestDeleteKilledAtEveryStep(t *testing.T) {
 			if hit {
 				kill()
 			}
-		}
+		})
 		err := w.manager().Delete(ctx, "mgmt", nil)
 		killed := ctx.Err() != nil
 		kill()
-		w.step = nil
+		w.onStep(nil)
 		if err != nil && !errors.Is(err, context.Canceled) {
 			t.Fatalf("killed at step %d: %v", n, err)
 		}

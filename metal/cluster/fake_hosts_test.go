@@ -71,6 +71,18 @@ func (w *world) did(what string) {
 	}
 }
 
+func (w *world) onStep(step func(string)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.step = step
+}
+
+func (w *world) effects() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.log)
+}
+
 // set changes a host's status and wakes those who wait.
 func (w *world) set(name string, change func(*host.Status)) {
 	w.mu.Lock()

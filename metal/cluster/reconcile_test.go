@@ -99,11 +99,11 @@ func TestReconcileAgain(t *testing.T) {
 	if err := w.manager().Reconcile(within(t), testSpec("w1"), nil); err != nil {
 		t.Fatal(err)
 	}
-	before := len(w.log)
+	before := len(w.effects())
 	if err := w.manager().Reconcile(within(t), testSpec("w1"), nil); err != nil {
 		t.Fatal(err)
 	}
-	if extra := w.log[before:]; len(extra) > 0 {
+	if extra := w.effects()[before:]; len(extra) > 0 {
 		t.Errorf("the second run did %v", extra)
 	}
 }
@@ -120,9 +120,9 @@ func TestKillAtEveryStep(t *testing.T) {
 			t.Logf("%d kills", n-1)
 			return
 		}
-		w.step = nil
+		w.onStep(nil)
 		if err := w.manager().Reconcile(within(t), testSpec("w1"), nil); err != nil {
-			t.Fatalf("after a kill at step %d (%s): %v", n, w.log[len(w.log)-1], err)
+			t.Fatalf("after a kill at step %d (%s): %v", n, w.effects()[n-1], err)
 		}
 		for _, name := range []string{"cp", "w1"} {
 			if writes := w.writes(name); len(writes) != 1 {
@@ -137,7 +137,7 @@ func reconcileKilledAt(t *testing.T, w *world, n int) bool {
 	ctx, kill := context.WithCancel(within(t))
 	defer kill()
 	steps := 0
-	w.step = func(string) {
+	w.onStep(func(string) {
 		w.mu.Lock()
 		steps++
 		hit := steps == n
@@ -145,7 +145,7 @@ func reconcileKilledAt(t *testing.T, w *world, n int) bool {
 		if hit {
 			kill()
 		}
-	}
+	})
 	err := w.manager().Reconcile(ctx, testSpec("w1"), nil)
 	if err == nil {
 		return ctx.Err() != nil
