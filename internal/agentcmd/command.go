@@ -22,7 +22,8 @@ func Command(version string) *cobra.Command {
 	if err := root.MarkPersistentFlagRequired("socket"); err != nil {
 		panic(err) // the flag is defined one line above
 	}
-	root.AddCommand(serveCommand("serve", version, &socket), eventsCommand(version, &socket), tableCommand(version, &socket))
+	root.AddCommand(serveCommand("serve", version, &socket), eventsCommand(version, &socket), tableCommand(version, &socket),
+		kubeconfigCommand(version, &socket), statusCommand(version, &socket), stopCommand(&socket))
 	return root
 }
 

@@ -30,7 +30,7 @@ func (h *Handler) refuse(w http.ResponseWriter, subject string, err error) {
 	if errors.Is(err, facility.ErrNotFound) {
 		h.answer(w, http.StatusNotFound, errorAnswer{
 			Error: &fault.Error{
-				Class: fault.Final, Subject: subject, Summary: "no such object",
+				Class: fault.Final, Subject: subject, Summary: "no such object", Seen: err.Error(),
 				Expected: "an object that was applied and not released",
 			},
 			Reason: reasonNotFound,

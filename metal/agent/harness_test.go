@@ -95,9 +95,14 @@ func onSocket(t testing.TB, fake *fakeEngine) *harness {
 // serve runs a server and returns how to stop it; it checks that it ends well.
 func serve(t testing.TB, socket string, fake *fakeEngine, logger hclog.Logger) func() {
 	t.Helper()
+	return serveEngines(t, socket, fake.engines(), logger)
+}
+
+func serveEngines(t testing.TB, socket string, engines Engines, logger hclog.Logger) func() {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, ended := make(chan struct{}), make(chan error, 1)
-	server := &Server{Socket: socket, Handler: NewHandler(fake.engines(), logger), Logger: logger, Ready: func() { close(ready) }}
+	server := &Server{Socket: socket, Handler: NewHandler(engines, logger), Logger: logger, Ready: func() { close(ready) }}
 	go func() { ended <- server.Serve(ctx) }()
 	var once sync.Once
 	stop := func() {
