@@ -30,16 +30,25 @@ func parseGrub(cfg string) []entry {
 			if len(out) == maxEntries {
 				return out
 			}
-			out = append(out, entry{kernel: expand(words[1], vars), cmdline: expand(strings.Join(words[2:], " "), vars)})
+			out = append(out, entry{kernel: expand(withoutDevice(words[1]), vars), cmdline: expand(strings.Join(words[2:], " "), vars)})
 		case "initrd", "initrd16", "initrdefi":
 			// Microcode comes first where there are several; the last is the one
 			// that boots, and the running kernel has its microcode already.
 			if n := len(out) - 1; n >= 0 && out[n].initrd == "" {
-				out[n].initrd = expand(words[len(words)-1], vars)
+				out[n].initrd = expand(withoutDevice(words[len(words)-1]), vars)
 			}
 		}
 	}
 	return out
+}
+
+// withoutDevice leaves out GRUB's "(hd0,gpt1)" or "($root)" before a path: all
+// file systems that matter are mounted at their places.
+func withoutDevice(path string) string {
+	if _, rest, ok := strings.Cut(path, ")"); ok && strings.HasPrefix(path, "(") {
+		return rest
+	}
+	return path
 }
 
 // expand puts in $name and ${name}. Unset ones that GRUB fills in for itself
