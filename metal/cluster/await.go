@@ -84,8 +84,8 @@ func (r *run) pollOnce(ctx context.Context, poll func(context.Context) (bool, st
 
 // watch raises the alarm once, or gives up with the context.
 func (r *run) watch(ctx context.Context, name, deployment string, alarms chan<- alarm, news chan<- struct{}) {
-	status, err := r.Hosts.Host(ctx, name)
 	for ctx.Err() == nil {
+		status, err := r.Hosts.Host(ctx, name)
 		if err != nil {
 			alarms <- alarm{host: name, err: err}
 			return
@@ -94,11 +94,29 @@ func (r *run) watch(ctx context.Context, name, deployment string, alarms chan<- 
 			alarms <- alarm{host: name, status: status, why: why}
 			return
 		}
-		status, err = r.Hosts.Wait(ctx, name, status.Revision)
+		r.awaitNews(ctx, name, status.Revision)
 		select {
 		case news <- struct{}{}:
 		default:
 		}
+	}
+}
+
+// awaitNews returns when the host's status has changed, and after a while
+// anyway: somebody who switches a server off by hand tells nobody.
+func (r *run) awaitNews(ctx context.Context, name string, after uint64) {
+	waiting, cancel := context.WithTimeout(ctx, r.recheck)
+	defer cancel()
+	s, err := r.Hosts.Wait(waiting, name, after)
+	if waiting.Err() != nil || (err == nil && s.Revision != after) {
+		return
+	}
+	// Wait came back early with nothing new.
+	timer := time.NewTimer(r.Poll)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 

@@ -19,9 +19,10 @@ type Hosts interface {
 	// Deprovision blocks until the host is wiped and off. It does nothing when
 	// the host carries nothing of that owner.
 	Deprovision(ctx context.Context, name, owner string) error
-	// Host gives the present status.
+	// Host gives the present status, its power as the BMC tells it now where
+	// that can be had.
 	Host(ctx context.Context, name string) (host.Status, error)
-	// Wait returns once the status's revision is above after.
+	// Wait returns once the status's revision is above after, or with ctx.
 	Wait(ctx context.Context, name string, after uint64) (host.Status, error)
 	// Facts gives what a first boot needs to know of its host.
 	Facts(ctx context.Context, name string) (Facts, error)

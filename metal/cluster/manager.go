@@ -47,6 +47,8 @@ type Manager struct {
 	turns map[string]chan struct{}
 	// working holds what ends the work that is going on, by cluster.
 	working map[string]context.CancelCauseFunc
+	// recheck is how often a host that is waited for is looked at without news.
+	recheck time.Duration
 }
 
 // New makes a Manager.
@@ -69,7 +71,7 @@ func New(c Config) *Manager {
 	if c.DrainTimeout <= 0 {
 		c.DrainTimeout = 5 * time.Minute
 	}
-	return &Manager{Config: c, turns: map[string]chan struct{}{}, working: map[string]context.CancelCauseFunc{}}
+	return &Manager{Config: c, turns: map[string]chan struct{}{}, working: map[string]context.CancelCauseFunc{}, recheck: 30 * time.Second}
 }
 
 // Reconcile brings the cluster to what the specification says and blocks until

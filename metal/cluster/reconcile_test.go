@@ -270,11 +270,17 @@ func TestFailedFirstBootIsMadeGood(t *testing.T) {
 
 func TestPowerOffEndsTheWait(t *testing.T) {
 	w := newWorld(t, "cp")
-	w.boot["cp"] = func(name string, _ host.Deployment) {
-		w.milestone(name, order.MilestoneBooted, "")
-		w.set(name, func(s *host.Status) { s.Power = "off" })
-	}
-	err := w.manager().Reconcile(within(t), testSpec(), nil)
+	w.boot["cp"] = func(name string, _ host.Deployment) { w.milestone(name, order.MilestoneBooted, "") }
+	m := w.manager()
+	m.recheck = 10 * time.Millisecond
+	// Switched off by hand: nothing tells of it but the next look.
+	err := m.Reconcile(within(t), testSpec(), func(s Status) {
+		if s.Phase == PhaseInitializing {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.hosts["cp"].status.Power = "off"
+		}
+	})
 	if err == nil || !strings.Contains(err.Error(), "powered off") {
 		t.Errorf("got %v", err)
 	}
