@@ -190,3 +190,29 @@ func TestMissingRouteIsNotAMissingObject(t *testing.T) {
 		}
 	})
 }
+
+// Boot services are started by a request and must outlive it.
+func TestWorkOutlivesItsRequest(t *testing.T) {
+	eachTransport(t, func(t *testing.T, h *harness) {
+		ctx, cancel := context.WithCancel(t.Context())
+		_, facilityErr := h.ApplyFacility(ctx, facility.Spec{Name: "lab"})
+		_, recallErr := h.RecallFacility(ctx, facility.Spec{Name: "lab"})
+		_, hostErr := h.ApplyHost(ctx, hostSpec("n1"), nil)
+		_, releaseErr := h.ReleaseHost(ctx, "n1", false)
+		_, clusterErr := h.ApplyCluster(ctx, cluster.Spec{Name: "c"})
+		_, deleteErr := h.DeleteCluster(ctx, "c")
+		if err := errors.Join(facilityErr, recallErr, hostErr, releaseErr, clusterErr, deleteErr, h.ReleaseFacility(ctx)); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		h.stop()
+		if len(h.fake.contexts) != 7 {
+			t.Fatalf("%d calls", len(h.fake.contexts))
+		}
+		for i, used := range h.fake.contexts {
+			if used.Err() != nil || used.Done() != nil {
+				t.Errorf("the context of call %d ends with its request", i)
+			}
+		}
+	})
+}

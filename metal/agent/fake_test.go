@@ -32,6 +32,7 @@ type fakeEngine struct {
 	credentials map[string]facility.Credentials
 	bus         event.Bus
 	calls       []string
+	contexts    []context.Context // of calls that change something
 	// fail is what every call gives; panics makes them panic.
 	fail   error
 	panics bool
@@ -101,8 +102,9 @@ func (f *fakeEngine) drop(name string) {
 	f.wake()
 }
 
-func (f *fakeEngine) ApplyFacility(_ context.Context, spec facility.Spec) (facility.Status, error) {
+func (f *fakeEngine) ApplyFacility(ctx context.Context, spec facility.Spec) (facility.Status, error) {
 	defer f.mu.Unlock()
+	defer func() { f.contexts = append(f.contexts, ctx) }()
 	if err := f.enter("ApplyFacility %s", spec.Name); err != nil {
 		return facility.Status{}, err
 	}
@@ -110,8 +112,9 @@ func (f *fakeEngine) ApplyFacility(_ context.Context, spec facility.Spec) (facil
 	return *f.site, nil
 }
 
-func (f *fakeEngine) RecallFacility(_ context.Context, spec facility.Spec) (facility.Status, error) {
+func (f *fakeEngine) RecallFacility(ctx context.Context, spec facility.Spec) (facility.Status, error) {
 	defer f.mu.Unlock()
+	defer func() { f.contexts = append(f.contexts, ctx) }()
 	if err := f.enter("RecallFacility %s", spec.Name); err != nil {
 		return facility.Status{}, err
 	}
@@ -159,8 +162,9 @@ func fakeSpec[S any](f *fakeEngine, call string, specs map[string]S, name string
 	return spec, err
 }
 
-func (f *fakeEngine) ReleaseFacility(context.Context) error {
+func (f *fakeEngine) ReleaseFacility(ctx context.Context) error {
 	defer f.mu.Unlock()
+	defer func() { f.contexts = append(f.contexts, ctx) }()
 	if err := f.enter("ReleaseFacility"); err != nil {
 		return err
 	}
@@ -177,8 +181,9 @@ func (f *fakeEngine) OfferCredentials(offered map[string]facility.Credentials) {
 
 func (f *fakeEngine) Events() *event.Bus { return &f.bus }
 
-func (f *fakeEngine) ApplyHost(_ context.Context, spec host.Spec, recall *host.Status) (host.Status, error) {
+func (f *fakeEngine) ApplyHost(ctx context.Context, spec host.Spec, recall *host.Status) (host.Status, error) {
 	defer f.mu.Unlock()
+	defer func() { f.contexts = append(f.contexts, ctx) }()
 	if err := f.enter("ApplyHost %s recall=%t", spec.Name, recall != nil); err != nil {
 		return host.Status{}, err
 	}
@@ -241,8 +246,9 @@ func fakeWait[S any](ctx context.Context, f *fakeEngine, look func() (S, error),
 	}
 }
 
-func (f *fakeEngine) ReleaseHost(_ context.Context, name string, abandon bool) (host.Status, error) {
+func (f *fakeEngine) ReleaseHost(ctx context.Context, name string, abandon bool) (host.Status, error) {
 	defer f.mu.Unlock()
+	defer func() { f.contexts = append(f.contexts, ctx) }()
 	if err := f.enter("ReleaseHost %s abandon=%t", name, abandon); err != nil {
 		return host.Status{}, err
 	}
@@ -260,8 +266,9 @@ func (f *fakeEngine) Hosts(context.Context) ([]host.Status, error) {
 	return slices.Collect(maps.Values(f.hosts)), nil
 }
 
-func (f *fakeEngine) ApplyCluster(_ context.Context, spec cluster.Spec) (cluster.Status, error) {
+func (f *fakeEngine) ApplyCluster(ctx context.Context, spec cluster.Spec) (cluster.Status, error) {
 	defer f.mu.Unlock()
+	defer func() { f.contexts = append(f.contexts, ctx) }()
 	if err := f.enter("ApplyCluster %s", spec.Name); err != nil {
 		return cluster.Status{}, err
 	}
@@ -299,8 +306,9 @@ func (f *fakeEngine) WaitCluster(ctx context.Context, name string, after uint64)
 	return fakeWait(ctx, f, func() (cluster.Status, error) { return f.lookCluster(name) }, clusterRevision, after)
 }
 
-func (f *fakeEngine) DeleteCluster(_ context.Context, name string) (cluster.Status, error) {
+func (f *fakeEngine) DeleteCluster(ctx context.Context, name string) (cluster.Status, error) {
 	defer f.mu.Unlock()
+	defer func() { f.contexts = append(f.contexts, ctx) }()
 	if err := f.enter("DeleteCluster %s", name); err != nil {
 		return cluster.Status{}, err
 	}

@@ -48,7 +48,7 @@ func (h *Handler) applyCluster(w http.ResponseWriter, r *http.Request) {
 	}
 	var status cluster.Status
 	if err == nil {
-		status, err = h.engines.Clusters.ApplyCluster(r.Context(), spec)
+		status, err = h.engines.Clusters.ApplyCluster(lasting(r), spec)
 	}
 	h.clusterAnswer(w, http.StatusOK, name, status, err)
 }
@@ -58,7 +58,7 @@ func (h *Handler) deleteCluster(w http.ResponseWriter, r *http.Request) {
 	err := onlyQuery(r)
 	var status cluster.Status
 	if err == nil {
-		status, err = h.engines.Clusters.DeleteCluster(r.Context(), name)
+		status, err = h.engines.Clusters.DeleteCluster(lasting(r), name)
 	}
 	h.clusterAnswer(w, http.StatusAccepted, name, status, err)
 }

@@ -37,7 +37,7 @@ func (h *Handler) putFacility(w http.ResponseWriter, r *http.Request, put func(c
 	}
 	var status facility.Status
 	if err == nil {
-		status, err = put(r.Context(), spec)
+		status, err = put(lasting(r), spec)
 	}
 	if err != nil {
 		h.refuse(w, subject("facility", spec.Name), err)
@@ -49,7 +49,7 @@ func (h *Handler) putFacility(w http.ResponseWriter, r *http.Request, put func(c
 func (h *Handler) releaseFacility(w http.ResponseWriter, r *http.Request) {
 	err := onlyQuery(r)
 	if err == nil {
-		err = h.engines.Site.ReleaseFacility(r.Context())
+		err = h.engines.Site.ReleaseFacility(lasting(r))
 	}
 	if err != nil {
 		h.refuse(w, "facility", err)
@@ -92,3 +92,8 @@ func bodyName(path, body string) error {
 	}
 	return nil
 }
+
+// lasting is the context of a request that changes something. It does not end
+// with the request: what the engine starts (boot services, work in the
+// background) goes on, and a client that goes away leaves nothing half done.
+func lasting(r *http.Request) context.Context { return context.WithoutCancel(r.Context()) }

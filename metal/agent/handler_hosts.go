@@ -39,7 +39,7 @@ func (h *Handler) applyHost(w http.ResponseWriter, r *http.Request) {
 	request, err := decodeHost(w, r, name)
 	var status host.Status
 	if err == nil {
-		status, err = h.engines.Hosts.ApplyHost(r.Context(), request.Spec, request.Recall)
+		status, err = h.engines.Hosts.ApplyHost(lasting(r), request.Spec, request.Recall)
 	}
 	h.hostAnswer(w, http.StatusOK, name, status, err)
 }
@@ -63,7 +63,7 @@ func (h *Handler) releaseHost(w http.ResponseWriter, r *http.Request) {
 	}
 	var status host.Status
 	if err == nil {
-		status, err = h.engines.Hosts.ReleaseHost(r.Context(), name, abandon)
+		status, err = h.engines.Hosts.ReleaseHost(lasting(r), name, abandon)
 	}
 	h.hostAnswer(w, http.StatusAccepted, name, status, err)
 }
