@@ -34,7 +34,7 @@ type hearing struct {
 // ReadFrom reads one frame's payload.
 func (h *hearing) ReadFrom(b []byte) (int, net.Addr, error) {
 	n, from, err := h.PacketConn.ReadFrom(b)
-	if a, ok := from.(*packet.Addr); ok {
+	if a, ok := from.(*packet.Addr); ok && err == nil {
 		mac := a.HardwareAddr.String()
 		h.last.Store(&mac)
 	}

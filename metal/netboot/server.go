@@ -33,8 +33,6 @@ type Server struct {
 	closers []func() error
 	once    sync.Once
 	closed  error
-	// forget detaches from the context that Start was given.
-	forget  func() bool
 	running sync.WaitGroup
 }
 
@@ -49,11 +47,7 @@ func Start(ctx context.Context, config Config, hosts Directory) (*Server, error)
 	if err := checkFiles(config.InstallerDir, RequiredFiles(config.DHCP)); err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, networks: networks, hosts: hosts, log: config.Logger, ports: map[string]int{}, seen: newSeen()}
-	if s.log == nil {
-		s.log = hclog.NewNullLogger()
-	}
-	s.ctx, s.cancel = context.WithCancel(ctx)
+	s := newServer(ctx, config, networks, hosts)
 	var start []func()
 	for _, bind := range []func() ([]func(), error){s.bindHTTP, s.bindDHCP, s.bindTFTP, s.bindRouters} {
 		more, err := bind()
@@ -65,14 +59,21 @@ func Start(ctx context.Context, config Config, hosts Directory) (*Server, error)
 	for _, serve := range start {
 		s.running.Go(serve)
 	}
-	// Closing ourselves must not run this a second time.
-	stop := context.AfterFunc(ctx, func() {
-		if err := s.Close(); err != nil {
+	context.AfterFunc(s.ctx, func() {
+		if err := s.Close(); err != nil && ctx.Err() != nil {
 			s.log.Warn("closing the boot services", "error", err)
 		}
 	})
-	s.forget = stop
 	return s, nil
+}
+
+func newServer(ctx context.Context, config Config, networks []Network, hosts Directory) *Server {
+	s := &Server{config: config, networks: networks, hosts: hosts, log: config.Logger, ports: map[string]int{}, seen: newSeen()}
+	if s.log == nil {
+		s.log = hclog.NewNullLogger()
+	}
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	return s
 }
 
 // Close frees the ports and waits for what was being served to break off: at
