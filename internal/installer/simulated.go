@@ -144,6 +144,10 @@ func (d *openFileDisk) Ref() order.DiskRef {
 	return order.DiskRef{Name: d.f.Disk.Name, Serial: d.f.Disk.Serial, WWN: d.f.Disk.WWN, SizeBytes: d.Size()}
 }
 
+// Sync does nothing: the file has to outlive this process, not the power of the
+// machine that a thousand such disks are on.
+func (d *openFileDisk) Sync() error { return nil }
+
 // Reread makes the root directory follow the file's content.
 func (d *openFileDisk) Reread(context.Context) error {
 	if err := os.RemoveAll(d.f.RootDir()); err != nil {

@@ -13,8 +13,8 @@ const (
 	// writeBlock is one write's largest size; 4 MiB saturate an NVMe or SATA
 	// disk with two writes in flight.
 	writeBlock = 4 << 20
-	writeDepth = 4
-	writers    = 2
+	writeDepth = 6
+	writers    = 4
 	// granule is the unit in which zeros are looked for: measured on a Debian
 	// image, 64 KiB finds as many as 4 KiB (389 of 2048 MiB are not zero).
 	granule = 64 << 10

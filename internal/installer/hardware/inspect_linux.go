@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/nanometal/terraform-provider-metal/internal/installer"
@@ -32,11 +33,9 @@ func (i *inspector) Inspect(ctx context.Context) (order.Inventory, error) {
 		i.once.Do(func() { i.watcher.start(i.life, i) })
 	}
 	inv := order.Inventory{System: system(i.sys), Firmware: firmware(i.sys), CPU: cpu(i.proc), MemoryMB: memory(i.proc)}
-	for _, name := range diskNames(i.sys) {
-		if err := ctx.Err(); err != nil {
-			return inv, err
-		}
-		inv.Disks = append(inv.Disks, i.disk(name))
+	inv.Disks = i.disks(ctx, diskNames(i.sys))
+	if err := ctx.Err(); err != nil {
+		return inv, err
 	}
 	for _, name := range names(filepath.Join(i.sys, "class/net")) {
 		if nic, ok := nic(i.sys, name); ok {
@@ -48,6 +47,34 @@ func (i *inspector) Inspect(ctx context.Context) (order.Inventory, error) {
 
 // Amendments are what was learnt after an Inspect.
 func (i *inspector) Amendments() <-chan func(*order.Inventory) { return i.watcher.amendments }
+
+// diskTime bounds the reading of all disks, which are read side by side: a
+// dying one answers after minutes.
+const diskTime = 20 * time.Second
+
+// disks describes the disks. One that does not answer in time is reported as
+// such; its reading goes on in vain beside us.
+func (i *inspector) disks(ctx context.Context, kernelNames []string) []order.Disk {
+	ctx, cancel := context.WithTimeout(ctx, diskTime)
+	defer cancel()
+	read := make([]chan order.Disk, len(kernelNames))
+	for k, name := range kernelNames {
+		read[k] = make(chan order.Disk, 1)
+		go func() { read[k] <- i.disk(name) }()
+	}
+	var out []order.Disk
+	for k, name := range kernelNames {
+		select {
+		case d := <-read[k]:
+			out = append(out, d)
+		case <-ctx.Done():
+			d := describe(i.sys, name)
+			d.Content = []string{"unreadable: no answer within " + diskTime.String()}
+			out = append(out, d)
+		}
+	}
+	return out
+}
 
 // disk describes a disk with its content. One that cannot be read is reported
 // as having unknown content, so that nobody takes it for empty.
