@@ -3,9 +3,13 @@ SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
+# One way of compiling everywhere, so that builds, vet and tests share the cache.
+export CGO_ENABLED := 0
+export GOFLAGS     := $(GOFLAGS) -trimpath
+
 VERSION  ?= dev
 BIN      := bin/terraform-provider-metal
-GOFLAGS_ := -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+LDFLAGS  := -s -w -X main.version=$(VERSION)
 UNIT     := $(shell go list ./... 2>/dev/null | grep -v -e /provider/terraform/acceptance -e /internal/endtoend)
 TOOL     := go tool -modfile=tools/go.mod
 REPORTS  := reports
@@ -16,7 +20,7 @@ help: ## List the targets
 
 .PHONY: build
 build: ## Build the one binary into bin/
-	CGO_ENABLED=0 go build $(GOFLAGS_) -o $(BIN) .
+	go build -ldflags "$(LDFLAGS)" -o $(BIN) .
 
 .PHONY: deps
 deps: ## Install the Debian packages that the lab needs (as root)

@@ -15,6 +15,11 @@ api_port=${DEMO_API_PORT:-16443}
 bin=$PWD/bin/terraform-provider-metal
 socket=$dir/agent.sock
 kubeconfig=$dir/kubeconfig
+# The API server is on one of the hosts' addresses; port 16443 leads to .100 and so on.
+forwards=()
+for ((i = 0; i < machines; i++)); do
+  forwards+=(--forward "127.0.0.1:$((api_port + i))=172.30.0.$((100 + i)):6443")
+done
 
 say() { printf '\n== %s\n' "$*" >&2; }
 die() { printf 'demo: %s\n' "$*" >&2; exit 1; }
@@ -38,8 +43,8 @@ variables() {
     --arg version "$(jq -r .kubernetes "$image/image.json")" --arg plugin "$PWD/images/manifests/flannel.yaml" '{
       agent: $agent, installer: $installer, kubernetes_version: $version, network_manifest: $plugin,
       image: {url: ("file://" + $image), sha256: $sha},
-      network: {cidr: .network.cidr, agent_address: .network.agent_address, pool: .network.pool},
-      hosts: (.machines | map({key: .name, value: {bmc_url: .bmc_url, bmc_fingerprint: .bmc_fingerprint, mac: .macs[0], disk_serial: .disk_serial}}) | from_entries)
+      network: {cidr: .subnet, agent_address: (.address | split("/")[0]), pool: ((.subnet | split(".")[0:3] | join(".")) as $net | "\($net).100-\($net).120")},
+      hosts: (.machines | map({key: .name, value: {bmc_url: .bmc_url, bmc_fingerprint: .bmc_fingerprint, mac: .macs[0], disk_serial: .disks[0].serial}}) | from_entries)
     }' >"$dir/work/lab.auto.tfvars.json"
 }
 
@@ -48,7 +53,8 @@ workspace() {
   mkdir -p "$dir/work/patches"
   cp examples/demo/*.tf examples/demo/kubeadm.yaml "$dir/work/"
   cp examples/demo/patches/*.yaml "$dir/work/patches/"
-  local mirror=$dir/plugins/registry.opentofu.org/nanometal/metal/0.1.0/linux_$(go env GOARCH)
+  local mirror
+  mirror=$dir/plugins/registry.opentofu.org/nanometal/metal/0.1.0/linux_$(go env GOARCH)
   mkdir -p "$mirror"
   ln -sf "$bin" "$mirror/terraform-provider-metal_v0.1.0"
   printf 'provider_installation {\n  filesystem_mirror {\n    path = "%s"\n  }\n}\n' "$dir/plugins" >"$dir/tofu.rc"
@@ -77,7 +83,7 @@ up() {
   prepare
   say "the virtual rack"
   mkdir -p "$dir"
-  lab up --machines "$machines" --forward "127.0.0.1:$api_port=api"
+  lab up --machines "$machines" --memory 3072 "${forwards[@]}"
   workspace
   environment
   [ -e "$dir/bmc-before.json" ] || lab dump --json "$dir/bmc-before.json"
@@ -102,7 +108,10 @@ apply() {
 show() {
   say "seconds of every phase"
   "$bin" agent table --socket "$socket"
-  "$bin" agent kubeconfig management --socket "$socket" --server "https://127.0.0.1:$api_port" >"$kubeconfig"
+  local endpoint
+  endpoint=$(tofu output -raw endpoint)
+  endpoint=${endpoint%:*}
+  "$bin" agent kubeconfig management --socket "$socket" --server "https://127.0.0.1:$((api_port + ${endpoint##*.} - 100))" >"$kubeconfig"
   chmod 600 "$kubeconfig"
   local kubectl
   kubectl=$(images/build --path kubernetes)/kubectl
@@ -131,7 +140,7 @@ destroy() {
 bare() {
   lab dump --json "$dir/bmc-after.json"
   diff -u "$dir/bmc-before.json" "$dir/bmc-after.json" || die "the BMCs are not as they were found"
-  lab status --json | jq -r '.machines[] | [.name, .power, .disk] | @tsv' | while IFS=$'\t' read -r machine power disk; do
+  lab status --json | jq -r '.machines[] | [.name, .power, .disks[0].path] | @tsv' | while IFS=$'\t' read -r machine power disk; do
     [ "$power" = off ] || die "$machine is $power"
     [ -z "$(wipefs --noheadings "$disk")" ] || die "$machine's disk has a signature: $(wipefs --noheadings "$disk")"
     echo "$machine: off, BMC as before, disk bare"
@@ -142,7 +151,7 @@ down() {
   say "the rack is as it was found"
   bare
   agent_down
-  lab down
+  lab down --purge
   rm -rf "$dir"
 }
 

@@ -63,7 +63,8 @@ func (f *Facility) serve(ctx context.Context) error {
 			return err
 		}
 	}
-	boot, err := netboot.Start(ctx, netboot.Config{Networks: networks, HTTPPort: spec.Services.httpPort(), InstallerDir: spec.Services.Installer,
+	// The services outlive the request that started them; Close ends them.
+	boot, err := netboot.Start(context.WithoutCancel(ctx), netboot.Config{Networks: networks, HTTPPort: spec.Services.httpPort(), InstallerDir: spec.Services.Installer,
 		Extra: f.image, DHCP: dhcp, Logger: f.log.Named("netboot"), Observe: f.seen.note}, directory{f})
 	if err != nil {
 		return err
