@@ -2,12 +2,15 @@ package netboot
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/dhcpv4/nclient4"
 	"github.com/pin/tftp/v3"
 )
@@ -21,11 +24,12 @@ func TestHerd(t *testing.T) {
 		hosts.put(host(n))
 	}
 	_, seen, _ := serve(t, hosts)
+	e := newExchange(t)
 	start := time.Now()
 	var wg sync.WaitGroup
 	errs := make([]error, herd)
 	for i := range herd {
-		wg.Go(func() { errs[i] = boot(t, host(2+i), i%4 == 0) })
+		wg.Go(func() { errs[i] = boot(t, e, host(2+i), i%4 == 0) })
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
@@ -39,19 +43,112 @@ func TestHerd(t *testing.T) {
 	}
 }
 
-func boot(t *testing.T, c Client, withTFTP bool) error {
-	client, err := nclient4.New(hostsPort, nclient4.WithHWAddr(c.MAC), nclient4.WithTimeout(2*time.Second), nclient4.WithRetry(3))
+// question is what an answer belongs to: a REQUEST has its DISCOVER's
+// transaction, and a repeated DISCOVER has several OFFERs.
+type question struct {
+	id    dhcpv4.TransactionID
+	offer bool
+}
+
+// exchange is one socket for all hosts of the herd: a socket for each would have
+// every answer copied to all of them.
+type exchange struct {
+	conn    net.PacketConn
+	mu      sync.Mutex
+	waiting map[question]chan *dhcpv4.DHCPv4
+}
+
+func newExchange(t *testing.T) *exchange {
+	t.Helper()
+	conn, err := nclient4.NewRawUDPConn(hostsPort, dhcpv4.ClientPort)
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
-	lease, err := client.Request(t.Context(), asHTTPClient...)
-	if err := errors.Join(err, client.Close()); err != nil {
+	e := &exchange{conn: conn, waiting: map[question]chan *dhcpv4.DHCPv4{}}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		e.receive()
+	}()
+	t.Cleanup(func() { conn.Close(); <-ended })
+	return e
+}
+
+func (e *exchange) receive() {
+	buffer := make([]byte, dhcpPacket)
+	for {
+		n, _, err := e.conn.ReadFrom(buffer)
+		if err != nil {
+			return // closed
+		}
+		p, err := dhcpv4.FromBytes(buffer[:n])
+		if err != nil {
+			continue
+		}
+		e.mu.Lock()
+		q := question{p.TransactionID, p.MessageType() == dhcpv4.MessageTypeOffer}
+		if c := e.waiting[q]; c != nil {
+			delete(e.waiting, q)
+			c <- p
+		}
+		e.mu.Unlock()
+	}
+}
+
+// ask repeats a packet each second until it is answered.
+func (e *exchange) ask(ctx context.Context, p *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, error) {
+	answer := make(chan *dhcpv4.DHCPv4, 1)
+	e.mu.Lock()
+	e.waiting[question{p.TransactionID, p.MessageType() == dhcpv4.MessageTypeDiscover}] = answer
+	e.mu.Unlock()
+	again := time.NewTicker(time.Second)
+	defer again.Stop()
+	for {
+		if _, err := e.conn.WriteTo(p.ToBytes(), &net.UDPAddr{IP: net.IPv4bcast, Port: dhcpv4.ServerPort}); err != nil {
+			return nil, err
+		}
+		select {
+		case a := <-answer:
+			return a, nil
+		case <-again.C:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("no answer to %s: %w", p.MessageType(), ctx.Err())
+		}
+	}
+}
+
+// lease goes through DISCOVER, OFFER, REQUEST and ACK.
+func (e *exchange) lease(ctx context.Context, c Client) (*dhcpv4.DHCPv4, error) {
+	discover, err := dhcpv4.NewDiscovery(c.MAC, asHTTPClient...)
+	if err != nil {
+		return nil, err
+	}
+	offer, err := e.ask(ctx, discover)
+	if err != nil {
+		return nil, err
+	}
+	request, err := dhcpv4.NewRequestFromOffer(offer, asHTTPClient...)
+	if err != nil {
+		return nil, err
+	}
+	ack, err := e.ask(ctx, request)
+	if err == nil && ack.MessageType() != dhcpv4.MessageTypeAck {
+		err = fmt.Errorf("answer %s to a REQUEST", ack.MessageType())
+	}
+	return ack, err
+}
+
+func boot(t *testing.T, e *exchange, c Client, withTFTP bool) error {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	ack, err := e.lease(ctx, c)
+	if err != nil {
 		return fmt.Errorf("host %q: %w", c.Name, err)
 	}
-	if got := lease.ACK.YourIPAddr.String(); got != c.Addr.Addr().String() {
+	if got := ack.YourIPAddr.String(); got != c.Addr.Addr().String() {
 		return fmt.Errorf("host %q got address %s, want %s", c.Name, got, c.Addr.Addr())
 	}
-	image, err := get(t.Context(), lease.ACK.BootFileNameOption())
+	image, err := get(ctx, ack.BootFileNameOption())
 	if err != nil {
 		return fmt.Errorf("host %q: %w", c.Name, err)
 	}
