@@ -41,6 +41,7 @@ var (
 // connection is how one cluster's API server is asked.
 type connection struct {
 	transport *http.Transport
+	dialer    *dialer
 	discovery *discovery.DiscoveryClient
 	dynamic   dynamic.Interface
 	mapper    *restmapper.DeferredDiscoveryRESTMapper
@@ -62,8 +63,9 @@ func (m *Manager) connect(rec Record) (*connection, error) {
 		return nil, fmt.Errorf("loading the CA of cluster %q: no certificate", rec.Spec.Name)
 	}
 	// A transport of our own: client-go keeps those that it makes for ever.
-	c := &connection{transport: &http.Transport{
-		DialContext:         m.Dial,
+	d := &dialer{dial: m.Dial}
+	c := &connection{dialer: d, transport: &http.Transport{
+		DialContext:         d.DialContext,
 		TLSClientConfig:     &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, Time: m.Now},
 		TLSHandshakeTimeout: requestTimeout, ForceAttemptHTTP2: true,
 		MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 64 << 10,
@@ -84,7 +86,11 @@ func (m *Manager) connect(rec Record) (*connection, error) {
 	return c, nil
 }
 
-func (c *connection) close() { c.transport.CloseIdleConnections() }
+// close ends all that goes on and leaves no connection behind.
+func (c *connection) close() {
+	c.transport.CloseIdleConnections()
+	c.dialer.closeAll()
+}
 
 // look asks for all that decisions need. It fails when the API server is not ready.
 func (c *connection) look(ctx context.Context, rec Record) (*apiView, error) {
