@@ -41,9 +41,9 @@ dependencies() {
 	echo "$line"
 }
 
-# pack TREE OUTPUT makes the archive. Times and owners are dropped: equal content, equal bytes.
+# pack TREE OUTPUT LEVEL makes the archive. Times and owners are dropped: equal content, equal bytes.
 pack() {
 	find "$1" -exec touch --no-dereference --date=@0 {} +
 	(cd "$1" && find . -print0 | sort -z | cpio --null --create --format=newc --owner=0:0 --reproducible --quiet) |
-		zstd -19 -T0 -q -o "$2"
+		zstd "$3" -T0 -q -o "$2"
 }

@@ -1,12 +1,13 @@
 # shellcheck shell=bash
 # The installer: Debian's kernel, the modules of common servers and our static /init; and the boot programs of others that
 # lead to it.
-versions=(DEBIAN_SUITE)
-files=(lib/go.sh lib/debian.sh installer minimal-init)
+inputs=(installer-modules)
+versions=()
+files=(lib/go.sh installer minimal-init)
 
 readonly init_package=./internal/installer/init
 
-# more_key is the init's own sources and the exact versions of everybody else's.
+# more_key is the init's own sources and the versions of everybody else's.
 more_key() (
 	cd "$here/.."
 	if [[ ! -d $init_package ]]; then
@@ -17,41 +18,34 @@ more_key() (
 	local sources='{{$dir := .Dir}}{{range .GoFiles}}{{$dir}}/{{.}}{{"\n"}}{{end}}{{range .EmbedFiles}}{{$dir}}/{{.}}{{"\n"}}{{end}}'
 	go list -deps -f "{{if .Module}}{{if .Module.Main}}$sources{{end}}{{end}}" $init_package |
 		sed '/^$/d' | xargs sha256sum | cut -d' ' -f1
-	sha256sum go.sum | cut -d' ' -f1
+	# The exact versions of the modules that are linked, not go.sum, which changes with everybody's.
+	go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}}{{end}}{{end}}' $init_package | sort -u
 )
 
 make_artefact() {
 	source "$here/lib/go.sh"
-	source "$here/lib/debian.sh"
 	source "$here/installer/initramfs.sh"
 	source "$here/installer/uki.sh"
-	unpack_packages kernel "$(kernel_package)"
-	local version
-	version=$(ls kernel/lib/modules)
-	cp "kernel/boot/vmlinuz-$version" "$1/vmlinuz"
+	local modules
+	modules=$(artefact installer-modules)
+	cp "$modules/vmlinuz" "$1/vmlinuz"
 
 	mkdir tree
 	build_init "$here/.." $init_package tree/init
-	add_modules tree kernel "$version" "$here/installer/modules"
-	pack tree "$1/initramfs.zst"
+	pack tree init.zst -12
+	cat "$modules/modules.zst" init.zst >"$1/initramfs.zst"
 	# The server finds the place for a host's command line by its first word.
 	make_uki "$1/vmlinuz" "$1/initramfs.zst" "metal.cmdline= console=tty0 console=ttyS0,115200 quiet" "$1/installer.efi"
 
 	mkdir minimal
 	build_init "$here/minimal-init" . minimal/init
-	pack minimal minimal.zst
+	pack minimal minimal.zst -12
 	make_uki "$1/vmlinuz" minimal.zst "console=tty0 console=ttyS0,115200 quiet" "$1/minimal.efi"
 
 	cp /usr/lib/ipxe/{snponly.efi,ipxe.efi,undionly.kpxe} "$1/"
-	# Readable by whoever serves them: kernels are packaged for root only.
-	chmod 644 "$1"/*
-	echo "kernel $version" >"$1/sizes.txt"
+	cp "$modules/sizes.txt" "$1/sizes.txt"
 	(cd "$1" && stat -c '%n %s' ./*) >>"$1/sizes.txt"
-	(cd tree && find . -type f -printf 'initramfs/%P %s\n') | sort -k2 -n -r | head -n 20 >>"$1/sizes.txt"
 }
-
-# kernel_package prints the package that Debian's linux-image-amd64 stands for today.
-kernel_package() { apt-cache depends linux-image-amd64 | awk '$1 == "Depends:" {print $2; exit}'; }
 
 build_init() (
 	local output=$PWD/$3
