@@ -66,21 +66,17 @@ func Down(ctx context.Context, name, dir string, purge bool) (Removed, error) {
 	return removed, verify(p, r)
 }
 
-// endDaemon ends the daemon, if a live one holds the lab's lock.
+// endDaemon ends the daemon, if there is a live one.
 func endDaemon(ctx context.Context, p place, r record) (bool, error) {
+	ended, err := network.End(ctx, p.daemon(r), daemonGrace)
+	if err != nil {
+		return len(ended) > 0, fmt.Errorf("ending the daemon of lab %q: %w", p.name, err)
+	}
 	running, err := p.running()
-	if err != nil || !running {
-		return false, err
-	}
-	// The process ID alone may belong to somebody else by now.
-	match := network.Only(r.DaemonPID, network.WithArgument("", p.dir))
-	if _, err := network.End(ctx, match, daemonGrace); err != nil {
-		return true, fmt.Errorf("ending the daemon of lab %q: %w", p.name, err)
-	}
-	if running, err = p.running(); err == nil && running {
+	if err == nil && running {
 		err = fmt.Errorf("ending the daemon of lab %q: a process other than %d holds %q", p.name, r.DaemonPID, p.lockFile())
 	}
-	return true, err
+	return len(ended) > 0, err
 }
 
 // matches finds the lab's processes: those in its network namespace, and QEMU

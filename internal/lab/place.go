@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nanometal/terraform-provider-metal/internal/lab/network"
 	"github.com/nanometal/terraform-provider-metal/internal/lab/statefile"
 )
 
@@ -140,17 +141,48 @@ func (p place) lock() (*os.File, error) {
 	return file, nil
 }
 
-// running says whether a live daemon holds the lab.
+const (
+	// dyingTime is how long a process that was just killed may still look alive.
+	dyingTime = 500 * time.Millisecond
+	// releaseTimeout bounds how long the lock of a dead one takes to go.
+	releaseTimeout = 5 * time.Second
+)
+
+// running says whether a live daemon holds the lab. The lock of one that was
+// just killed is waited for: it goes a moment after the process is unreachable.
 func (p place) running() (bool, error) {
 	if _, err := os.Stat(p.lockFile()); errors.Is(err, os.ErrNotExist) {
 		return false, nil
 	}
-	lock, err := p.lock()
-	if errors.Is(err, errLocked) {
-		return true, nil
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for begin := time.Now(); ; <-tick.C {
+		lock, err := p.lock()
+		if err == nil {
+			return false, lock.Close()
+		}
+		if !errors.Is(err, errLocked) {
+			return false, err
+		}
+		alive, err := p.daemonAlive()
+		held := time.Since(begin)
+		if err != nil || alive && held > dyingTime || held > releaseTimeout {
+			return true, err
+		}
 	}
+}
+
+// daemonAlive says whether the process that was written down is the daemon:
+// its ID alone may belong to somebody else by now.
+func (p place) daemonAlive() (bool, error) {
+	r, err := p.readRecord()
 	if err != nil {
 		return false, err
 	}
-	return false, lock.Close()
+	found, err := network.Find(p.daemon(r))
+	return len(found) > 0, err
+}
+
+func (p place) daemon(r record) network.Match {
+	return network.Only(r.DaemonPID, network.WithArgument("", p.dir))
 }

@@ -25,17 +25,16 @@ type which struct {
 func Command(version string) *cobra.Command {
 	w := &which{}
 	root := &cobra.Command{
-		Use:   "lab",
-		Short: "Run a virtual facility on this machine",
+		Use: "lab", Short: "Run a virtual facility on this machine", Version: version,
 		Long: "A lab is a virtual facility on one Linux machine: servers with real firmware (QEMU) and virtual BMCs (Redfish) on a\n" +
 			"bridge in a network namespace of their own. \"lab exec\" runs a command, such as an agent, on that bridge.",
-		Version:       version,
-		SilenceUsage:  true,
-		SilenceErrors: false,
 	}
 	root.PersistentFlags().StringVar(&w.name, "name", "demo", "name of the lab")
 	root.PersistentFlags().StringVar(&w.dir, "dir", "", "directory of the lab (default: one that belongs to the name)")
 	root.AddCommand(upCommand(w), downCommand(w), statusCommand(w), consoleCommand(w), execCommand(w), dumpCommand(w), daemonCmd())
+	for _, cmd := range root.Commands() {
+		cmd.SilenceUsage = true // a failure is no reason to explain the flags
+	}
 	return root
 }
 
