@@ -148,12 +148,24 @@ func startDaemon(p place, r record, daemon *exec.Cmd) error {
 		daemon.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET
 		daemon.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
 		daemon.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
-		return daemon.Start()
+		return startUnprivileged(p, daemon)
 	}
 	if err := network.CreateNamespace(p.namespace()); err != nil {
 		return err
 	}
 	return network.StartIn(p.namespace(), daemon)
+}
+
+// startUnprivileged explains why user namespaces are refused, where they are.
+func startUnprivileged(p place, daemon *exec.Cmd) error {
+	err := daemon.Start()
+	if err == nil {
+		return nil
+	}
+	return &fault.Error{Class: fault.NeedsPerson, Subject: fmt.Sprintf("lab %q", p.name), Summary: "can't be made without root on this machine",
+		Seen: err.Error(), Expected: "a kernel that lets users make user and network namespaces",
+		Advice: "run as root, or allow it: sysctl user.max_user_namespaces > 0, kernel.unprivileged_userns_clone=1 (Debian), " +
+			"kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu)", Err: err}
 }
 
 // awaitVerdict reads the daemon's one line.
@@ -193,6 +205,13 @@ func (p place) writePassword(password string) error {
 func (p place) makeLink() error {
 	if err := os.MkdirAll(p.run, 0o700); err != nil {
 		return fmt.Errorf("making run directory: %w", err)
+	}
+	var stat syscall.Stat_t
+	if err := syscall.Lstat(p.run, &stat); err != nil {
+		return fmt.Errorf("looking at run directory %q: %w", p.run, err)
+	}
+	if int(stat.Uid) != os.Geteuid() || stat.Mode&0o022 != 0 { // below /tmp anybody could have made it
+		return fmt.Errorf("using run directory %q: it belongs to user %d, or others may write to it", p.run, stat.Uid)
 	}
 	if err := os.Remove(p.link()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("replacing link of lab %q: %w", p.name, err)
