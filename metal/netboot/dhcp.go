@@ -181,16 +181,20 @@ func (s *Server) networkOf(iface, wanted string, relay net.IP) (Network, bool) {
 // note logs and observes an answer.
 func (s *Server) note(a Answer, n Network, c Client, mac string, request *dhcpv4.DHCPv4) {
 	s.observe(Observation{Stage: a.Stage, MAC: mac, Client: c.Name, Network: n.Name, File: a.File, Detail: a.Reason})
-	fields := []any{"host", c.Name, "mac", mac, "network", n.Name, "type", request.MessageType().String(), "file", a.File, "reason", a.Reason}
+	fields := func() []any {
+		return []any{"host", c.Name, "mac", mac, "network", n.Name, "type", request.MessageType().String(), "file", a.File, "reason", a.Reason}
+	}
 	switch a.Stage {
 	case StageDiscover, StageAck, StageInform, StageRelease, StageIgnored:
-		s.log.Debug(a.Stage, fields...)
+		if s.log.IsDebug() {
+			s.log.Debug(a.Stage, fields()...)
+		}
 	case StageUnknown:
-		s.log.Info(a.Stage, fields...)
+		s.log.Info(a.Stage, fields()...)
 	default:
 		// A host that can't boot repeats itself: one line for each reason.
 		if s.seen.first(a.Stage + mac + a.Reason) {
-			s.log.Warn(a.Stage, fields...)
+			s.log.Warn(a.Stage, fields()...)
 		}
 	}
 }

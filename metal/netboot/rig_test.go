@@ -3,12 +3,14 @@ package netboot
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -76,20 +78,32 @@ func (w *witness) observe(o Observation) {
 // await gives the first observation that fits, when there is one.
 func (w *witness) await(t *testing.T, what string, fits func(Observation) bool) Observation {
 	t.Helper()
+	return w.awaitSome(t, what, 1, fits)[0]
+}
+
+// awaitSome waits for a number of observations that fit.
+func (w *witness) awaitSome(t *testing.T, what string, number int, fits func(Observation) bool) []Observation {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	for {
 		w.mu.Lock()
-		i, changed := slices.IndexFunc(w.all, fits), w.changed
-		all := w.all
+		changed := w.changed
+		var found []Observation
+		for _, o := range w.all {
+			if fits(o) {
+				found = append(found, o)
+			}
+		}
+		seen := len(w.all)
 		w.mu.Unlock()
-		if i >= 0 {
-			return all[i]
+		if len(found) >= number {
+			return found
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			t.Fatalf("%s was not observed: %v", what, all)
+			t.Fatalf("%s was observed %d times of %d, among %d observations", what, len(found), number, seen)
 		}
 	}
 }
@@ -170,6 +184,31 @@ func installerDir(t testing.TB, ukiSize int) string {
 		}
 	}
 	return dir
+}
+
+func fetch(t *testing.T, url string) []byte {
+	t.Helper()
+	body, err := get(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+func get(ctx context.Context, url string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", url, response.Status)
+	}
+	return body, errors.Join(err, response.Body.Close())
 }
 
 // host number n of the test network.

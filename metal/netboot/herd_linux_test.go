@@ -37,8 +37,10 @@ func TestHerd(t *testing.T) {
 	}
 	t.Logf("%d hosts in %s", herd, time.Since(start))
 	for stage, want := range map[string]int{StageHTTP: herd, StageTFTP: herd / 4} {
-		if got := seen.count(func(o Observation) bool { return o.Stage == stage && o.Done && o.Bytes == o.Total }); got != want {
-			t.Errorf("%d complete transfers of stage %s, want %d", got, stage, want)
+		// A server hears of the end of a transfer after its client.
+		got := seen.awaitSome(t, "the end of transfers of stage "+stage, want, func(o Observation) bool { return o.Stage == stage && o.Done && o.Bytes == o.Total })
+		if len(got) != want {
+			t.Errorf("%d complete transfers of stage %s, want %d", len(got), stage, want)
 		}
 	}
 }

@@ -58,6 +58,9 @@ const (
 var hostsMAC = net.HardwareAddr{2, 0xcc, 0, 0, 0, 1}
 
 func buildSegment() error {
+	if _, err := netlink.LinkByName(agentPort); err == nil {
+		return nil // a fuzzing process of the one that has built it
+	}
 	lo, err := netlink.LinkByName("lo")
 	if err != nil {
 		return err

@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -81,31 +79,6 @@ func answerARP(t *testing.T, c Client) {
 	if err := netlink.NeighSet(&netlink.Neigh{LinkIndex: link.Attrs().Index, State: netlink.NUD_PERMANENT, IP: c.Addr.Addr().AsSlice(), HardwareAddr: hostsMAC}); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func fetch(t *testing.T, url string) []byte {
-	t.Helper()
-	body, err := get(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return body
-}
-
-func get(ctx context.Context, url string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	body, err := io.ReadAll(response.Body)
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", url, response.Status)
-	}
-	return body, errors.Join(err, response.Body.Close())
 }
 
 var asHTTPClient = []dhcpv4.Modifier{
