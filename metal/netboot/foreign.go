@@ -38,20 +38,29 @@ func (f ForeignServer) String() string {
 	return s
 }
 
+// ForeignWait is a good time to wait. With less than 3 s the commonest server is
+// missed: dnsmasq 2.90 first checks for 3 s with ping that the address is free;
+// ISC dhcpd does so for 1 s.
+const ForeignWait = 5 * time.Second
+
 const (
-	// foreignInterval is how often the question is repeated: a server may be busy,
-	// or first check with ping that the address is free (1 s in ISC dhcpd).
+	// foreignInterval is how often the question is repeated: a packet may be lost
+	// while a switch port still learns.
 	foreignInterval = time.Second
 	// foreignLimit bounds how many servers are told apart.
 	foreignLimit = 16
 )
 
 // Foreign asks for an address on an interface with a random, locally
-// administered MAC address, for as long as wait, and gives those who offer one.
+// administered MAC address, for as long as wait (0: ForeignWait), and gives those
+// who offer one.
 // It takes no offer, so nothing is left behind. It finds neither servers that
 // answer only hosts they know, nor one on this very machine; that one is found
 // when Start can't bind the port.
 func Foreign(parent context.Context, interfaceName string, wait time.Duration) ([]ForeignServer, error) {
+	if wait <= 0 {
+		wait = ForeignWait
+	}
 	conn, err := listenFrames(interfaceName)
 	if err != nil {
 		return nil, &fault.Error{Class: fault.NeedsPerson, Subject: fmt.Sprintf("interface %q", interfaceName), Summary: "can't look for other DHCP servers",
