@@ -53,8 +53,7 @@ const (
 
 // Foreign asks for an address on an interface with a random, locally
 // administered MAC address, for as long as wait (0: ForeignWait), and gives those
-// who offer one.
-// It takes no offer, so nothing is left behind. It finds neither servers that
+// who offer one. It takes no offer, so nothing is left behind. It finds neither servers that
 // answer only hosts they know, nor one on this very machine; that one is found
 // when Start can't bind the port.
 func Foreign(parent context.Context, interfaceName string, wait time.Duration) ([]ForeignServer, error) {
