@@ -46,7 +46,7 @@ type Disk interface {
 	// Ref is what the disk is now: name, serial, WWN and size.
 	Ref() order.DiskRef
 	// Blank discards the disk's whole content and makes its first length bytes
-	// (0: all) read zero if the disk can do so; see image.Device.Blank.
+	// read zero if the disk can do so fast; see image.Device.Blank.
 	Blank(ctx context.Context, length int64) (zeroed, certain bool, err error)
 	// Reread makes the machine see the disk's present partition table.
 	Reread(ctx context.Context) error

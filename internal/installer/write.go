@@ -95,8 +95,7 @@ func (r *runner) stream(ctx context.Context, d Disk, o order.WriteImageOrder, ma
 	so := image.StreamOptions{Source: src, Subject: "image of this host", SHA256: o.SHA256, Format: o.Format, Target: d,
 		LimitBytes: o.Disk.SizeBytes, Zeroed: zeroed, Reserved: markRange,
 		Progress: func(raw, written int64) { t.bytes(raw, o.RawSizeBytes, written) }}
-	// Blank cleared RawSizeBytes at least; what lies beyond was only discarded.
-	if zeroed && !certain || zeroed && o.RawSizeBytes == 0 {
+	if !certain {
 		so.ReadBack = d
 	}
 	if o.RawSizeBytes > 0 {

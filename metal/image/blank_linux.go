@@ -66,10 +66,17 @@ func (d *Device) Hole() (bool, error) {
 	return false, nil
 }
 
-// zeroesItself reads from sysfs whether the disk has a write-zeroes command, so
-// that zeroing it doesn't mean to write it all.
+// zeroesItself reads from sysfs whether the disk has a write-zeroes command that
+// costs less than writing: hard disks have one as well (WRITE SAME), but write
+// every sector for it.
 func (d *Device) zeroesItself() bool {
-	name := filepath.Base(d.path)
-	b, err := os.ReadFile("/sys/class/block/" + name + "/queue/write_zeroes_max_bytes")
-	return err == nil && strings.TrimSpace(string(b)) != "0"
+	if !d.block {
+		return false
+	}
+	queue := filepath.Join("/sys/class/block", filepath.Base(d.path), "queue")
+	has := func(name string) bool {
+		b, err := os.ReadFile(filepath.Join(queue, name))
+		return err == nil && strings.TrimSpace(string(b)) != "0"
+	}
+	return has("write_zeroes_max_bytes") && (!has("rotational") || has("discard_max_bytes"))
 }

@@ -201,11 +201,13 @@ func (d *Device) writeZeros(off, n int64) error {
 }
 
 // Blank prepares the device for Stream: it discards everything, so that nothing
-// old is left behind, and makes the first length bytes (0: all) read zero if
-// the disk can do that itself. zeroed says that the range reads zero; certain
-// that the disk or the kernel guarantees it, rather than samples that were read
-// back: then Stream needs no ReadBack. With zeroed false zeros must be written.
+// old is left behind, and makes the first length bytes read zero if the disk can
+// do that itself; with length 0 it leaves it at the discard. zeroed says that
+// the range (of length 0: the device) reads zero; certain that the disk or the
+// kernel guarantees it, rather than samples that were read back: then Stream
+// needs no ReadBack. With zeroed false zeros must be written.
 func (d *Device) Blank(ctx context.Context, length int64) (zeroed, certain bool, err error) {
+	fast := length > 0 && d.zeroesItself()
 	if length <= 0 || length > d.size {
 		length = d.size
 	}
@@ -216,7 +218,7 @@ func (d *Device) Blank(ctx context.Context, length int64) (zeroed, certain bool,
 		hole, err := d.Hole()
 		return hole, hole, err
 	}
-	if d.zeroesItself() {
+	if fast {
 		if err := d.ZeroOut(ctx, 0, length); err != nil {
 			return false, false, err
 		}

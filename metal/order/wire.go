@@ -25,7 +25,9 @@ const (
 	PathSession = "/installer/v1/session"
 	// PathExchange takes Report, gives Order; "Authorization: Bearer <key>".
 	// The server may hold the answer for up to ExchangeHold while it has no new
-	// order. 401: the session is over; the installer reboots after a bounded time.
+	// order. 401: the session is over; the installer opens
+	// another with the same token and nonce, and powers off when that is refused
+	// for 10 minutes.
 	PathExchange = "/installer/v1/exchange"
 	// PathMilestone takes Milestone from the installed system's first boot;
 	// "Authorization: Bearer <milestone key>" (rendered into its seed).

@@ -41,7 +41,11 @@ func (d *disk) tryRoot(ctx context.Context, c candidate, dir string, readOnly bo
 	}
 	// btrfs distributions keep the system in a subvolume that need not be the default.
 	for _, data := range subvolumes(c.kind) {
-		if err := mount(ctx, c, dir, readOnly, data); err != nil {
+		err := mount(ctx, c, dir, readOnly, data)
+		if errors.Is(err, unix.ENOENT) && data != "" {
+			continue // no such subvolume
+		}
+		if err != nil {
 			return err
 		}
 		if exists(dir, "etc", "os-release") || exists(dir, "usr", "lib", "os-release") || isLink(dir, "etc", "os-release") {
@@ -95,7 +99,7 @@ func retryBusy(ctx context.Context, f func() error) error {
 	defer tick.Stop()
 	for try := 1; ; try++ {
 		err := f()
-		if !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENXIO) || try == rereadTries {
+		if !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.ENXIO) || try == rereadTries {
 			return err
 		}
 		select {

@@ -38,6 +38,10 @@ func mountKernelFS() error {
 	if err := os.WriteFile("/proc/sys/kernel/modprobe", []byte("/init"), 0); err != nil {
 		fmt.Fprintln(os.Stderr, "installer: no module autoloading:", err)
 	}
+	// A kernel panic, ours as PID 1 included, ends in a reboot and not in silence.
+	if err := os.WriteFile("/proc/sys/kernel/panic", []byte("60"), 0); err != nil {
+		fmt.Fprintln(os.Stderr, "installer: no reboot after a panic:", err)
+	}
 	return nil
 }
 

@@ -31,7 +31,7 @@ func main() {
 	debug.SetMemoryLimit(400 << 20)
 	err := live()
 	fmt.Fprintln(os.Stderr, "installer:", err)
-	time.Sleep(failurePause) // PID 1 has nothing left to wait for
+	<-time.After(failurePause)
 	unix.Sync()
 	if err := unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART); err != nil {
 		fmt.Fprintln(os.Stderr, "installer: reboot:", err)
