@@ -1,0 +1,4 @@
+import {
+  to = metal_facility.lab
+  id = "unix:///run/metal/agent.sock"
+}
