@@ -186,7 +186,7 @@ func (d *daemon) makeServer(i int, spec MachineSpec) (*server, error) {
 	}
 	s.bmc, err = bmc.New(bmc.Config{
 		Hardware: hardware, Machine: s.machine, Username: d.record.Spec.BMCUser, Password: d.password, Dir: s.config.Dir,
-		Address: address.AsSlice(), MAC: mac(d.record.Spec.Name, spec.Name, "bmc"), Logger: d.logger,
+		Quirks: spec.BMCQuirks, Address: address.AsSlice(), MAC: mac(d.record.Spec.Name, spec.Name, "bmc"), Logger: d.logger,
 	})
 	return s, err
 }

@@ -42,6 +42,9 @@ type MachineSpec struct {
 	Disks []string `json:"disks"`
 	// NICs is the number of ports; default 1.
 	NICs int `json:"nics"`
+	// BMCQuirks are ways in which the BMC differs from the standard: names of
+	// bmc.Quirks and bmc.Profiles, such as "idrac".
+	BMCQuirks []string `json:"bmc_quirks,omitempty"`
 }
 
 // ForwardSpec is one forwarded TCP port.
@@ -164,7 +167,7 @@ func (m *MachineSpec) complete(i int) error {
 			return err
 		}
 	}
-	return nil
+	return bmc.CheckQuirks(m.BMCQuirks)
 }
 
 // ParseSize reads a size in bytes with an optional suffix K, M, G or T, all

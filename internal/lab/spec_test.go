@@ -44,6 +44,7 @@ func TestSpecRefusals(t *testing.T) {
 		{"subnet", Spec{Subnet: "172.30.0.0/25"}, "subnet"},
 		{"subnet with host bits", Spec{Subnet: "172.30.0.1/24"}, "subnet"},
 		{"IPv6 subnet", Spec{Subnet: "fd00::/64"}, "subnet"},
+		{"BMC quirk", Spec{Machines: []MachineSpec{{BMCQuirks: []string{"none-such"}}}}, "none-such"},
 		{"accelerator", Spec{Accelerator: "hax"}, "accelerator"},
 		{"forward to the world", Spec{Forwards: []ForwardSpec{{"0.0.0.0:1", "1.1.1.1:1"}}}, "127.0.0.1 only"},
 		{"forward without target", Spec{Forwards: []ForwardSpec{{"127.0.0.1:1", ""}}}, "target"},

@@ -27,6 +27,9 @@ type Config struct {
 	// Address and MAC are the BMC's own, as it shows them.
 	Address net.IP
 	MAC     string
+	// Quirks are ways in which the BMC differs from the standard: names of
+	// Quirks and Profiles.
+	Quirks []string
 	// Now is the clock; nil means time.Now.
 	Now    func() time.Time
 	Logger hclog.Logger
@@ -38,6 +41,7 @@ type BMC struct {
 	certificate tls.Certificate
 	router      *router
 	sessions    *sessions
+	quirks      []quirk
 	handler     http.Handler
 
 	// background is cancelled by Close; downloads and delayed restarts hang on it.
@@ -49,6 +53,9 @@ type BMC struct {
 	state   state
 	restart bool // a graceful restart waits for the power to go off
 	closed  bool
+	// powerOn and powerChanged are the last change of power, for the quirks.
+	powerOn      bool
+	powerChanged time.Time
 }
 
 var _ Board = (*BMC)(nil)
@@ -79,7 +86,11 @@ func New(config Config) (*BMC, error) {
 	if err := b.loadState(); err != nil {
 		return nil, fmt.Errorf("making BMC of %q: %w", config.Hardware.Name, err)
 	}
+	if b.quirks, err = expandQuirks(config.Quirks); err != nil {
+		return nil, fmt.Errorf("making BMC of %q: %w", config.Hardware.Name, err)
+	}
 	b.router = b.routes()
+	b.bend(b.router)
 	b.handler = b.protect(http.HandlerFunc(b.serve))
 	config.Machine.Attach(b)
 	return b, nil

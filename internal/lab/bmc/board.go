@@ -17,8 +17,14 @@ func (b *BMC) NextBoot() Boot {
 	if boot.Target == TargetUefiHTTP {
 		boot.URI = b.state.HTTPBootURI
 	}
-	if b.state.OverrideEnabled == overrideOnce {
+	once := b.state.OverrideEnabled == overrideOnce
+	if once {
 		b.state.OverrideEnabled, b.state.OverrideTarget = overrideDisabled, TargetNone
+	}
+	for _, q := range b.quirks {
+		if q.boot != nil {
+			q.boot(&boot, once)
+		}
 	}
 	b.state.LastReset = b.config.Now()
 	b.log(OK, "System firmware started; boot source override: "+string(boot.Target))
@@ -34,6 +40,7 @@ func (b *BMC) PowerChanged(on bool) {
 		return
 	}
 	b.state.LastPowerOn = on
+	b.powerOn, b.powerChanged = on, b.config.Now()
 	if on {
 		b.log(OK, "The system was powered on")
 	} else {

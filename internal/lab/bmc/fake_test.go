@@ -131,7 +131,12 @@ func newBench(t *testing.T) *bench {
 
 func (b *bench) open(h Hardware) {
 	b.t.Helper()
-	made, err := New(Config{Hardware: h, Machine: b.machine, Username: "admin", Password: testPassword, Dir: b.dir, Now: b.clock.Now})
+	b.openWith(h)
+}
+
+func (b *bench) openWith(h Hardware, quirks ...string) {
+	b.t.Helper()
+	made, err := New(Config{Hardware: h, Machine: b.machine, Username: "admin", Password: testPassword, Dir: b.dir, Now: b.clock.Now, Quirks: quirks})
 	if err != nil {
 		b.t.Fatal(err)
 	}

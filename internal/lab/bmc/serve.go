@@ -30,6 +30,9 @@ func (b *BMC) protect(next http.Handler) http.Handler {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		if b.bendWire(w, r) {
+			return
+		}
 		next.ServeHTTP(w, r)
 	})
 }
@@ -99,7 +102,7 @@ func (b *BMC) serveGet(w http.ResponseWriter, r *http.Request, m *method, id str
 	w.Header().Set("Allow", m.allowed())
 	if kind, ok := body["@odata.type"].(string); ok {
 		w.Header().Set("Link", "<http://redfish.dmtf.org/schemas/v1/"+schemaFile(kind)+">; rel=describedby")
-		tag := etag(body)
+		tag := b.bendTag(etag(body))
 		w.Header().Set("ETag", tag)
 		if r.Header.Get("If-None-Match") == tag {
 			w.WriteHeader(http.StatusNotModified)

@@ -94,6 +94,13 @@ func (s *sessions) remove(id string) bool {
 	return ok
 }
 
+// forget ends all sessions.
+func (s *sessions) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.all)
+}
+
 func (s *sessions) uris() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

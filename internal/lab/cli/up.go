@@ -29,6 +29,7 @@ type upFlags struct {
 	bmcUser      string
 	passwordFile string
 	accelerator  string
+	quirks       []string
 	foreground   bool
 }
 
@@ -53,6 +54,7 @@ func upCommand(w *which) *cobra.Command {
 	flags.StringVar(&f.bmcUser, "bmc-user", "admin", "user name on the BMCs")
 	flags.StringVar(&f.passwordFile, "bmc-password-file", "", "file with the password of the BMCs")
 	flags.StringVar(&f.accelerator, "accelerator", "auto", "auto, kvm or tcg; auto takes KVM when a trial boot works")
+	flags.StringSliceVar(&f.quirks, "bmc-quirk", nil, "make the BMCs differ from the standard as real ones do: a profile such as idrac, ilo or supermicro, or a single quirk")
 	flags.BoolVar(&f.foreground, "foreground", false, "stay until interrupted, then take the lab down")
 	return cmd
 }
@@ -69,7 +71,7 @@ func (f *upFlags) spec(cmd *cobra.Command, name string) (lab.Spec, error) {
 		}
 	}
 	for range count {
-		spec.Machines = append(spec.Machines, lab.MachineSpec{Firmware: f.firmware, CPUs: f.cpus, MemoryMB: f.memoryMB, Disks: f.disks, NICs: f.nics})
+		spec.Machines = append(spec.Machines, lab.MachineSpec{Firmware: f.firmware, CPUs: f.cpus, MemoryMB: f.memoryMB, Disks: f.disks, NICs: f.nics, BMCQuirks: f.quirks})
 	}
 	for _, text := range f.forwards {
 		forward, err := lab.ParseForward(text)

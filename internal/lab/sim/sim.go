@@ -47,6 +47,9 @@ type Config struct {
 	// loses power or is reset, which ends its context. Root is the directory
 	// that stands for its root file system. Nil: it does nothing.
 	System func(ctx context.Context, root, cmdline string)
+	// Quirks are ways in which the BMC differs from the standard: names of
+	// bmc.Quirks and bmc.Profiles.
+	Quirks []string
 	// Now is the BMC's clock; nil: time.Now.
 	Now    func() time.Time
 	Logger hclog.Logger
@@ -86,7 +89,7 @@ func New(config Config) (*Server, error) {
 	address := listener.Addr().(*net.TCPAddr)
 	b, err := bmc.New(bmc.Config{
 		Hardware: hardware, Machine: m, Username: config.Username, Password: config.Password, Dir: config.Dir, Address: address.IP,
-		Now: config.Now, Logger: config.Logger,
+		Quirks: config.Quirks, Now: config.Now, Logger: config.Logger,
 	})
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
