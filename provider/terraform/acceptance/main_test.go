@@ -24,8 +24,10 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	// What plugin-testing has to know of OpenTofu (opentofu#977).
-	for name, value := range map[string]string{"TF_ACC_PROVIDER_NAMESPACE": "nanometal", "TF_ACC_PROVIDER_HOST": "registry.opentofu.org"} {
+	// What plugin-testing has to know of OpenTofu (opentofu#977). The user's own
+	// CLI configuration must not reach the tests, wherever it is set.
+	for name, value := range map[string]string{"TF_ACC_PROVIDER_NAMESPACE": "nanometal", "TF_ACC_PROVIDER_HOST": "registry.opentofu.org",
+		"TF_CLI_CONFIG_FILE": os.DevNull} {
 		if err := os.Setenv(name, value); err != nil {
 			fmt.Fprintln(os.Stderr, "preparing the environment:", err)
 			os.Exit(1)

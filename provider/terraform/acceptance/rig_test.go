@@ -62,7 +62,7 @@ func (g *rig) serve() {
 	ctx, stop := context.WithCancel(context.Background())
 	ready := make(chan struct{})
 	handler := agent.NewHandler(agent.Engines{Site: g.rack, Hosts: g.rack, Clusters: g.rack, Specs: g.rack, Version: version}, nil)
-	server := agent.Server{Socket: g.socket, Handler: handler, Grace: time.Second, Ready: func() { close(ready) }}
+	server := agent.Server{Socket: g.socket, Handler: handler, Ready: func() { close(ready) }}
 	g.stop, g.served = stop, make(chan error, 1)
 	go func() { g.served <- server.Serve(ctx) }()
 	select {

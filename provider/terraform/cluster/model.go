@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -60,6 +61,23 @@ func (m Model) spec(ctx context.Context) (cluster.Spec, error) {
 	})
 	slices.Sort(spec.Workers)
 	return spec, err
+}
+
+// assume gives required values that are not known yet a valid form.
+func (m Model) assume(ctx context.Context, spec *cluster.Spec) {
+	if m.Name.IsUnknown() {
+		spec.Name = "unknown"
+	}
+	if m.KubernetesVersion.IsUnknown() {
+		spec.KubernetesVersion = "v1.36.0"
+	}
+	if m.ControlPlane.IsUnknown() {
+		spec.ControlPlane = "unknown"
+	}
+	if !codec.Known(ctx, m.Image) {
+		spec.Image.URL = cmp.Or(spec.Image.URL, "https://unknown.invalid")
+		spec.Image.SHA256 = cmp.Or(spec.Image.SHA256, strings.Repeat("0", 64))
+	}
 }
 
 // adopt fills the configurable attributes from a spec, for import.

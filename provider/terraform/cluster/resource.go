@@ -66,16 +66,17 @@ func (r *Resource) Configure(_ context.Context, req resource.ConfigureRequest, r
 	r.pool = pool
 }
 
-// ValidateConfig applies the library's own validation, offline, once every
-// value is known.
+// ValidateConfig applies the library's own validation, offline. A required value
+// that is not known yet is assumed to be right: it is validated again when it is.
 func (r *Resource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
 	var m Model
 	resp.Diagnostics.Append(req.Config.Get(ctx, &m)...)
-	if resp.Diagnostics.HasError() || !req.Config.Raw.IsFullyKnown() {
+	if resp.Diagnostics.HasError() {
 		return
 	}
 	spec, err := m.spec(ctx)
 	if err == nil {
+		m.assume(ctx, &spec)
 		err = spec.Validate()
 	}
 	if err != nil {

@@ -88,6 +88,17 @@ func toPlainObject(v tftypes.Value) (any, error) {
 	return out, nil
 }
 
+// Known tells whether nothing in the values is unknown.
+func Known(ctx context.Context, values ...attr.Value) bool {
+	for _, value := range values {
+		raw, err := value.ToTerraformValue(ctx)
+		if err != nil || !raw.IsFullyKnown() {
+			return false
+		}
+	}
+	return true
+}
+
 func toPlainList(v tftypes.Value) (any, error) {
 	var elements []tftypes.Value
 	if err := v.As(&elements); err != nil {
@@ -99,7 +110,9 @@ func toPlainList(v tftypes.Value) (any, error) {
 		if err != nil {
 			return nil, fmt.Errorf("element %d: %w", i, err)
 		}
-		out = append(out, plain)
+		if plain != nil {
+			out = append(out, plain)
+		}
 	}
 	return out, nil
 }

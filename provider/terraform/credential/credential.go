@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -186,17 +185,12 @@ func isAbsent(err error) bool {
 func line(text []byte) string { return strings.TrimRight(string(text), "\r\n") }
 
 func readFile(name string) ([]byte, error) {
-	f, err := os.Open(name)
+	info, err := os.Stat(name)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // opened for reading only
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(text) > maxFile {
+	if info.Size() > maxFile {
 		return nil, fmt.Errorf("%q is larger than %d bytes", name, maxFile)
 	}
-	return text, nil
+	return os.ReadFile(name)
 }

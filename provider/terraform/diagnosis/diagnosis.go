@@ -30,6 +30,13 @@ type Reporter struct {
 // Error appends err under the summary "doing": what was being done, without
 // full stop. notes are paragraphs below the fault's own detail.
 func (r Reporter) Error(ctx context.Context, diags *diag.Diagnostics, doing string, err error, notes ...string) {
+	// Validation joins its findings: each is a diagnostic of its own.
+	if joined, ok := err.(interface{ Unwrap() []error }); ok && len(joined.Unwrap()) > 0 && allFaults(joined.Unwrap()) {
+		for _, one := range joined.Unwrap() {
+			r.Error(ctx, diags, doing, one, notes...)
+		}
+		return
+	}
 	f := fault.From(err)
 	detail := text(f, err, append([]string{againSays(f.Class)}, notes...))
 	if at, ok := r.attribute(ctx, f.Attribute); ok {
@@ -48,6 +55,18 @@ func (r Reporter) Warning(ctx context.Context, diags *diag.Diagnostics, doing st
 		return
 	}
 	diags.AddWarning(doing, detail)
+}
+
+// allFaults is false for an error that wraps a cause and a sentinel.
+func allFaults(errs []error) bool {
+	for _, err := range errs {
+		var f *fault.Error
+		var nested interface{ Unwrap() []error }
+		if !errors.As(err, &f) && !errors.As(err, &nested) {
+			return false
+		}
+	}
+	return true
 }
 
 func text(f *fault.Error, err error, notes []string) string {

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/identityschema"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/nanometal/terraform-provider-metal/provider/terraform/codec"
 	"github.com/nanometal/terraform-provider-metal/provider/terraform/connection"
 	"github.com/nanometal/terraform-provider-metal/provider/terraform/diagnosis"
 )
@@ -65,11 +66,11 @@ func (r *Resource) Configure(_ context.Context, req resource.ConfigureRequest, r
 }
 
 // ValidateConfig applies the library's own validation, offline, once every
-// value is known.
+// value that it looks at is known.
 func (r *Resource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
 	var m Model
 	resp.Diagnostics.Append(req.Config.Get(ctx, &m)...)
-	if resp.Diagnostics.HasError() || !req.Config.Raw.IsFullyKnown() {
+	if resp.Diagnostics.HasError() || !codec.Known(ctx, m.Name, m.Networks, m.Services) {
 		return
 	}
 	spec, err := m.spec(ctx)

@@ -58,6 +58,20 @@ func (m Model) spec(ctx context.Context) (host.Spec, error) {
 	})
 }
 
+// assume gives required values that are not known yet a valid form.
+func (m Model) assume(ctx context.Context, spec *host.Spec) {
+	if m.Name.IsUnknown() {
+		spec.Name = "unknown"
+	}
+	if m.BootMAC.IsUnknown() {
+		spec.BootMAC = "02:00:00:00:00:00"
+	}
+	if !codec.Known(ctx, m.BMC) {
+		spec.BMC.URL = cmp.Or(spec.BMC.URL, "https://unknown.invalid")
+		spec.BMC.Credentials = cmp.Or(spec.BMC.Credentials, "unknown")
+	}
+}
+
 // adopt fills the configurable attributes from a spec, for import.
 func (m *Model) adopt(ctx context.Context, spec host.Spec) (err error) {
 	attributes := Schema(ctx).Attributes
