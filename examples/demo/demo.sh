@@ -40,7 +40,7 @@ variables() {
   image=$(images/build --path os-image)
   lab status --json | jq --arg agent "unix://$socket" --arg installer "$(images/build --path installer-image)" \
     --arg image "$image/disk.raw.zst" --arg sha "$(cut -c1-64 "$image/disk.raw.zst.sha256")" \
-    --arg version "$(jq -r .kubernetes "$image/image.json")" --arg plugin "$PWD/images/manifests/flannel.yaml" '{
+    --arg version "$(jq -r .kubernetes "$image/disk.raw.zst.json")" --arg plugin "$PWD/images/manifests/flannel.yaml" '{
       agent: $agent, installer: $installer, kubernetes_version: $version, network_manifest: $plugin,
       image: {url: ("file://" + $image), sha256: $sha},
       network: {cidr: .subnet, agent_address: (.address | split("/")[0]), pool: ((.subnet | split(".")[0:3] | join(".")) as $net | "\($net).100-\($net).120")},
@@ -83,7 +83,7 @@ up() {
   prepare
   say "the virtual rack"
   mkdir -p "$dir"
-  lab up --machines "$machines" --memory 3072 "${forwards[@]}"
+  lab status >/dev/null 2>&1 || lab up --machines "$machines" --memory 3072 "${forwards[@]}"
   workspace
   environment
   [ -e "$dir/bmc-before.json" ] || lab dump --json "$dir/bmc-before.json"
@@ -95,7 +95,7 @@ apply() {
   environment
   agent_up
   say "tofu apply"
-  "$bin" agent events --socket "$socket" --follow --new &
+  "$bin" agent events --socket "$socket" --follow &
   local watcher=$!
   local failed=0
   tofu apply -input=false -auto-approve -no-color >"$dir/apply.log" 2>&1 || failed=$?
@@ -126,7 +126,7 @@ destroy() {
   environment
   agent_up
   say "tofu destroy"
-  "$bin" agent events --socket "$socket" --follow --new &
+  "$bin" agent events --socket "$socket" --follow &
   local watcher=$!
   local failed=0
   tofu destroy -input=false -auto-approve -no-color >"$dir/destroy.log" 2>&1 || failed=$?

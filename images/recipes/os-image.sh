@@ -66,13 +66,13 @@ image_json() {
 		}'
 }
 
-# describe writes the digest and image.json, which is the image's own description and what a download is checked by.
+# describe writes the digest and disk.raw.zst.json, which is the image's own description and what a download is checked by.
 describe() {
 	local raw=$1 out=$2 digest
 	digest=$(sha256sum <"$out/disk.raw.zst" | cut -d' ' -f1)
 	echo "$digest" >"$out/disk.raw.zst.sha256"
 	image_json | jq --arg digest "$digest" --argjson size "$(stat -c %s "$out/disk.raw.zst")" \
 		--arg raw_digest "$(sha256sum <"$raw" | cut -d' ' -f1)" --argjson raw_size "$(stat -c %s "$raw")" \
-		'. + {format: "raw", compression: "zstd", size: $size, sha256: $digest, raw_size: $raw_size, raw_sha256: $raw_digest}' \
-		>"$out/image.json"
+		'. + {format: "raw", compression: "zstd", size: $size, sha256: $digest, raw_size_bytes: $raw_size, raw_sha256: $raw_digest}' \
+		>"$out/disk.raw.zst.json"
 }

@@ -43,9 +43,10 @@ func (c clusterHosts) Deprovision(ctx context.Context, name, owner string) error
 	return c.f.hosts.Deprovision(ctx, name, owner)
 }
 
-// Host implements cluster.Hosts.
+// Host implements cluster.Hosts. The BMC is asked, so that a wait for a node ends
+// when somebody switches its host off.
 func (c clusterHosts) Host(ctx context.Context, name string) (host.Status, error) {
-	return c.f.Host(ctx, name, false)
+	return c.f.Host(ctx, name, true)
 }
 
 // Wait implements cluster.Hosts.

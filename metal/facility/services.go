@@ -16,10 +16,6 @@ import (
 	"github.com/nanometal/terraform-provider-metal/metal/netboot"
 )
 
-// foreignWait is how long other DHCP servers are listened for: RFC 2131 servers
-// answer within a fraction of a second, those that ping first within two.
-const foreignWait = 2500 * time.Millisecond
-
 // services are what runs while a facility is served.
 type services struct {
 	boot *netboot.Server
@@ -65,7 +61,7 @@ func (f *Facility) serve(ctx context.Context) error {
 	}
 	// The services outlive the request that started them; Close ends them.
 	boot, err := netboot.Start(context.WithoutCancel(ctx), netboot.Config{Networks: networks, HTTPPort: spec.Services.httpPort(), InstallerDir: spec.Services.Installer,
-		Extra: f.image, DHCP: dhcp, Logger: f.log.Named("netboot"), Observe: f.seen.note}, directory{f})
+		Extra: f.image, DHCP: dhcp, RouterAdvertisements: true, Logger: f.log.Named("netboot"), Observe: f.seen.note}, directory{f})
 	if err != nil {
 		return err
 	}
@@ -183,7 +179,7 @@ func interfaceWith(a netip.Addr) (string, error) {
 // noForeign refuses to be the second DHCP server of a segment.
 func noForeign(ctx context.Context, networks []netboot.Network) error {
 	for i, n := range networks {
-		found, err := netboot.Foreign(ctx, n.Interface, foreignWait)
+		found, err := netboot.Foreign(ctx, n.Interface, netboot.ForeignWait)
 		if err != nil {
 			return fmt.Errorf("looking for other DHCP servers on %q: %w", n.Interface, err)
 		}

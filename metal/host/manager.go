@@ -305,7 +305,10 @@ func (m *Manager) Deprovision(ctx context.Context, name, owner string) error {
 	if err != nil {
 		return err
 	}
-	if h.status().Owner != owner {
+	// A host without an owner may still be on its way to one: its installer runs,
+	// or its work was cut off before the first write. It is switched off.
+	rec := h.record()
+	if rec.Status.Owner != owner && (rec.Status.Owner != "" || rec.Boot == nil) {
 		return nil
 	}
 	return h.runNow(ctx, GoalDeprovisioned, nil)
