@@ -131,9 +131,11 @@ func TestEventLog(t *testing.T) {
 	if got := b.get(eventLog + "/Entries")["Members@odata.count"]; got != float64(0) {
 		t.Errorf("%v entries after clearing", got)
 	}
-	for range keptEvents + 10 {
-		b.bmc.Log(OK, "x")
-	}
+	b.bmc.change(func(*state) {
+		for range keptEvents + 10 {
+			b.bmc.log(OK, "x")
+		}
+	})
 	if got := b.get(eventLog + "/Entries")["Members@odata.count"]; got != float64(keptEvents) {
 		t.Errorf("%v entries, want %d", got, keptEvents)
 	}

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -82,6 +84,11 @@ func start(t *testing.T, script, mark string) (*exec.Cmd, Match) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	in, err := command.StdinPipe() // what the shell waits for, without another process
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { in.Close() }) // ends what the test did not
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -95,11 +102,11 @@ func TestEnd(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	for _, test := range []struct{ name, script, ended string }{
-		{"obeys", "echo ready; while :; do sleep 0.05; done", "signal: terminated"},
-		{"does not", "trap '' TERM; echo ready; while :; do sleep 0.05; done", "signal: killed"},
+		{"obeys", "echo ready; read line", "signal: terminated"},
+		{"does not", "trap '' TERM; echo ready; read line", "signal: killed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			command, match := start(t, test.script, "mark-of-"+strings.ReplaceAll(t.Name(), "/", "-"))
+			command, match := start(t, test.script, fmt.Sprintf("mark-%d-%s", os.Getpid(), strings.ReplaceAll(t.Name(), "/", "-")))
 			waited := make(chan error, 1)
 			go func() { waited <- command.Wait() }()
 			found, err := Find(match)
