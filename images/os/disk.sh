@@ -45,7 +45,7 @@ make_esp() {
 install_bios_grub() {
 	local disk=$1 modules=$2/usr/lib/grub/i386-pc sector=$((BIOS_START * 2048)) sectors
 	grub-mkimage -d "$modules" -O i386-pc -c "$here/os/grub-early.cfg" -p /boot/grub -o core.img \
-		biosdisk part_gpt ext2 search_label configfile normal linux test
+		biosdisk part_gpt ext2 search search_label configfile normal linux test
 	sectors=$((($(stat -c %s core.img) + 511) / 512))
 	((sectors <= 2048))
 	# GRUB's manual, "Images": the block list is the last 12 bytes of the core's first sector: start, length, segment.
