@@ -68,8 +68,7 @@ func (b *BMC) insertMedia(r *http.Request, body object) (*answer, *failure) {
 		return nil, badParameter(insertAction, "Image", image)
 	}
 	if b.read().Media != nil {
-		return nil, fail(http.StatusConflict, message{"ResourceInUse", "The change to the requested resource failed because the resource is in use or in transition.",
-			nil, Warning, "Eject the present media and resubmit the request.", ""})
+		return nil, mediaInUse()
 	}
 	file, err := b.fetchMedia(r.Context(), image)
 	if err != nil {
@@ -77,11 +76,31 @@ func (b *BMC) insertMedia(r *http.Request, body object) (*answer, *failure) {
 		return nil, fail(http.StatusBadRequest, message{"ResourceAtUriUnauthorized", "While accessing the resource at '" + image + "', the service failed: " + err.Error(),
 			[]string{image, err.Error()}, Critical, "Ensure that the URI is correct and reachable from the service.", ""})
 	}
+	taken := false
 	b.change(func(s *state) {
-		s.Media = &mediaState{Image: image, Path: file}
-		b.log(OK, "Virtual media inserted")
+		if taken = s.Media != nil; !taken { // by another request meanwhile
+			s.Media = &mediaState{Image: image, Path: file}
+			b.log(OK, "Virtual media inserted")
+		}
 	})
+	if taken {
+		b.discard(file)
+		return nil, mediaInUse()
+	}
 	return noContent(), nil
+}
+
+func mediaInUse() *failure {
+	return fail(http.StatusConflict, message{"ResourceInUse", "The change to the requested resource failed because the resource is in use or in transition.",
+		nil, Warning, "Eject the present media and resubmit the request.", ""})
+}
+
+// discard deletes an image. A machine that is on keeps the file open until it
+// is reset.
+func (b *BMC) discard(file string) {
+	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
+		b.config.Logger.Warn("media is not deleted", "error", err)
+	}
 }
 
 func (b *BMC) ejectMedia() (*answer, *failure) {
@@ -93,10 +112,7 @@ func (b *BMC) ejectMedia() (*answer, *failure) {
 		s.Media = nil
 		b.log(OK, "Virtual media ejected")
 	})
-	// A machine that is on keeps the file open until it is reset.
-	if err := os.Remove(media.Path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		b.config.Logger.Warn("ejected media is not deleted", "error", err)
-	}
+	b.discard(media.Path)
 	return noContent(), nil
 }
 

@@ -33,8 +33,9 @@ type upFlags struct {
 	foreground   bool
 }
 
-func upCommand(w *which) *cobra.Command {
-	f := &upFlags{}
+func upCommand(w *which) *cobra.Command { return newUp(w, &upFlags{}) }
+
+func newUp(w *which, f *upFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "up", Short: "Start a lab, and return when its BMCs answer", Args: cobra.NoArgs,
 		Long: "Start a lab, and return when its BMCs answer. What a crashed lab of the same name left is removed first.\n" +

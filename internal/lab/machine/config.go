@@ -39,20 +39,29 @@ func (c Config) ConsolePath() string { return filepath.Join(c.Dir, "console.log"
 
 func (c Config) varsPath() string { return filepath.Join(c.Dir, "firmware-vars.fd") }
 
-// createDisks makes the missing disks as sparse files of their full size.
+// createDisks makes the disks as sparse files of their full size. One that is
+// there keeps its content; it may grow, but not shrink.
 func (c Config) createDisks() error {
 	for _, disk := range c.Hardware.Disks {
-		file, err := os.OpenFile(c.DiskPath(disk.ID), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-		if errors.Is(err, os.ErrExist) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("creating disk %q: %w", disk.ID, err)
-		}
-		err = errors.Join(file.Truncate(disk.SizeBytes), file.Close())
-		if err != nil {
-			return fmt.Errorf("creating disk %q of %d bytes: %w", disk.ID, disk.SizeBytes, err)
+		if err := createDisk(c.DiskPath(disk.ID), disk.SizeBytes); err != nil {
+			return fmt.Errorf("creating disk %q of %q: %w", disk.ID, c.Hardware.Name, err)
 		}
 	}
 	return nil
+}
+
+func createDisk(path string, size int64) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	info, err := file.Stat()
+	switch {
+	case err != nil:
+	case info.Size() > size:
+		err = fmt.Errorf("%q has %d bytes, more than the %d that are wanted; remove it first (lab down --purge)", path, info.Size(), size)
+	case info.Size() < size:
+		err = file.Truncate(size)
+	}
+	return errors.Join(err, file.Close())
 }
