@@ -49,7 +49,7 @@ func Profiles() map[string][]string {
 
 func allQuirks() map[string]quirk {
 	all := map[string]quirk{}
-	for _, group := range []map[string]quirk{bootQuirks(), powerQuirks(), mediaQuirks(), wireQuirks(), shapeQuirks()} {
+	for _, group := range []map[string]quirk{bootQuirks(), powerQuirks(), mediaQuirks(), wireQuirks(), sessionQuirks(), shapeQuirks()} {
 		maps.Copy(all, group)
 	}
 	return all

@@ -52,17 +52,8 @@ func bootQuirks() map[string]quirk {
 			before: refuseContinuous,
 		},
 		"full-boot-payload": {
-			seen: "AMI, ASRock Rack; ironic release note redfish-full-boot-payload-asrockrack",
-			before: func(_ *BMC, r *http.Request, body object) *failure {
-				boot := bootOf(r, body)
-				for _, name := range []string{"BootSourceOverrideTarget", "BootSourceOverrideMode", "BootSourceOverrideEnabled"} {
-					if _, there := boot[name]; boot != nil && !there {
-						return fail(http.StatusBadRequest, message{"PropertyMissing", "The property " + name + " is required and was not included in the request.",
-							[]string{name}, Warning, "Include the property.", "/Boot/" + name})
-					}
-				}
-				return nil
-			},
+			seen:   "AMI, ASRock Rack; ironic release note redfish-full-boot-payload-asrockrack",
+			before: requireFullBoot,
 		},
 		"minimal-boot-payload": {
 			seen: "HPE DL160 Gen10; bmclib internal/redfishwrapper/boot_device.go",
@@ -74,14 +65,8 @@ func bootQuirks() map[string]quirk {
 			},
 		},
 		"ilo-post-lock": {
-			seen: "HPE iLO; ironic release note redfish-post-boot-retry",
-			before: func(b *BMC, r *http.Request, body object) *failure {
-				if bootOf(r, body) == nil || !b.within(postLock, true) {
-					return nil
-				}
-				return fail(http.StatusBadRequest, message{"UnableToModifyDuringSystemPOST", "The change can't be made while the system is in POST.",
-					nil, Warning, "Try again when POST has ended.", ""})
-			},
+			seen:   "HPE iLO; ironic release note redfish-post-boot-retry",
+			before: lockedInPost,
 		},
 		"ignore-one-time-boot": {
 			seen: "terraform-provider-capi's simulator",
@@ -99,4 +84,23 @@ func refuseContinuous(_ *BMC, r *http.Request, body object) *failure {
 		return fail(http.StatusBadRequest, notInList("/Boot/BootSourceOverrideEnabled", overrideContinuous))
 	}
 	return nil
+}
+
+func requireFullBoot(_ *BMC, r *http.Request, body object) *failure {
+	boot := bootOf(r, body)
+	for _, name := range []string{"BootSourceOverrideTarget", "BootSourceOverrideMode", "BootSourceOverrideEnabled"} {
+		if _, there := boot[name]; boot != nil && !there {
+			return fail(http.StatusBadRequest, message{"PropertyMissing", "The property " + name + " is required and was not included in the request.",
+				[]string{name}, Warning, "Include the property.", "/Boot/" + name})
+		}
+	}
+	return nil
+}
+
+func lockedInPost(b *BMC, r *http.Request, body object) *failure {
+	if bootOf(r, body) == nil || !b.within(postLock, true) {
+		return nil
+	}
+	return fail(http.StatusBadRequest, message{"UnableToModifyDuringSystemPOST", "The change can't be made while the system is in POST.",
+		nil, Warning, "Try again when POST has ended.", ""})
 }

@@ -18,7 +18,7 @@ const (
 )
 
 func wireQuirks() map[string]quirk {
-	var asked, dropped, used atomic.Int64
+	var asked, dropped atomic.Int64
 	return map[string]quirk{
 		"etag-weak": {
 			seen: "sushy release note fix-return-full-weak-etag",
@@ -53,6 +53,33 @@ func wireQuirks() map[string]quirk {
 				return true
 			},
 		},
+		"conn-drop": {
+			seen: "sushy release note disable-conn-pooling",
+			wire: func(_ *BMC, _ http.ResponseWriter, r *http.Request) bool {
+				// Only where a repeated request does no harm: a client can't know
+				// whether a write that was cut was done.
+				if r.Method == http.MethodGet && dropped.Add(1)%dropEvery == 0 {
+					panic(http.ErrAbortHandler)
+				}
+				return false
+			},
+		},
+		"sys518": {
+			seen: "Dell iDRAC; sushy release note fix-retry_volume_operation-on_sys518",
+			before: func(_ *BMC, r *http.Request, _ object) *failure {
+				if strings.HasPrefix(r.URL.Path, systems) && asked.Add(1)%unavailableEvery == 0 {
+					return fail(http.StatusServiceUnavailable, message{"ServiceTemporarilyUnavailable", "SYS518: iDRAC is not ready. The data sources are unavailable.",
+						[]string{"1"}, Critical, "Wait and try again.", ""})
+				}
+				return nil
+			},
+		},
+	}
+}
+
+func sessionQuirks() map[string]quirk {
+	var used atomic.Int64
+	return map[string]quirk{
 		"session-cap": {
 			seen: "Dell iDRAC; gofish#75",
 			before: func(b *BMC, r *http.Request, _ object) *failure {
@@ -85,27 +112,6 @@ func wireQuirks() map[string]quirk {
 					delete(shown, "SessionService")
 					delete(shown, "Links")
 				}
-			},
-		},
-		"conn-drop": {
-			seen: "sushy release note disable-conn-pooling",
-			wire: func(_ *BMC, _ http.ResponseWriter, r *http.Request) bool {
-				// Only where a repeated request does no harm: a client can't know
-				// whether a write that was cut was done.
-				if r.Method == http.MethodGet && dropped.Add(1)%dropEvery == 0 {
-					panic(http.ErrAbortHandler)
-				}
-				return false
-			},
-		},
-		"sys518": {
-			seen: "Dell iDRAC; sushy release note fix-retry_volume_operation-on_sys518",
-			before: func(_ *BMC, r *http.Request, _ object) *failure {
-				if strings.HasPrefix(r.URL.Path, systems) && asked.Add(1)%unavailableEvery == 0 {
-					return fail(http.StatusServiceUnavailable, message{"ServiceTemporarilyUnavailable", "SYS518: iDRAC is not ready. The data sources are unavailable.",
-						[]string{"1"}, Critical, "Wait and try again.", ""})
-				}
-				return nil
 			},
 		},
 	}
