@@ -124,7 +124,7 @@ func TestScreenRedrawsInPlace(t *testing.T) {
 
 func TestPhaseTable(t *testing.T) {
 	hosts := []host.Status{
-		{Name: "node-2", Timings: []host.Timing{{Phase: host.PhaseImage, Seconds: 10, Bytes: 4_000_000_000, Written: 1_500_000_000}, {Phase: host.PhaseConnect, Seconds: 0.25}}},
+		{Name: "node-2", Timings: []host.Timing{{Phase: host.PhaseImage, Seconds: 10, Bytes: 4_000_000_000, Written: 1_500_000_000, Baseline: 512e6}, {Phase: host.PhaseConnect, Seconds: 0.25}}},
 		{Name: "node-1", Timings: []host.Timing{{Phase: host.PhaseConnect, Seconds: 1.5}, {Phase: host.PhaseWipe, Seconds: 3}}},
 		{Name: "node-3"},
 	}
@@ -132,10 +132,10 @@ func TestPhaseTable(t *testing.T) {
 	if err := table(&out, hosts); err != nil {
 		t.Fatal(err)
 	}
-	want := `    host  connect  image  wipe  image MB   MB/s  written MB   MB/s
-  node-1      1.5      -   3.0         -      -           -      -
-  node-2      0.2   10.0     -      4000  400.0        1500  150.0
-  node-3        -      -     -         -      -           -      -
+	want := `    host  connect  image  wipe  image MB   MB/s  written MB   MB/s  dd MB/s
+  node-1      1.5      -   3.0         -      -           -      -        -
+  node-2      0.2   10.0     -      4000  400.0        1500  150.0    512.0
+  node-3        -      -     -         -      -           -      -        -
 `
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)

@@ -40,7 +40,8 @@ var phases = []host.Phase{
 
 // table writes a row per host with the seconds of each phase that any host went
 // through, and how fast the image came: by its raw size, and by what was really
-// written (zeros are left out). MB is 10^6.
+// written (zeros are left out), beside what the same disk took of plain zeros in
+// the same run. MB is 10^6.
 func table(out io.Writer, hosts []host.Status) error {
 	hosts = slices.Clone(hosts)
 	slices.SortFunc(hosts, func(a, b host.Status) int { return cmp.Compare(a.Name, b.Name) })
@@ -54,7 +55,7 @@ func table(out io.Writer, hosts []host.Status) error {
 		header = append(header, string(p))
 	}
 	if imaged {
-		header = append(header, "image MB", "MB/s", "written MB", "MB/s")
+		header = append(header, "image MB", "MB/s", "written MB", "MB/s", "dd MB/s")
 	}
 	if err := row(w, header); err != nil {
 		return err
@@ -96,11 +97,11 @@ func seconds(t *host.Timing) string {
 
 func speed(t *host.Timing) []string {
 	if t == nil || t.Bytes == 0 || t.Seconds <= 0 {
-		return []string{"-", "-", "-", "-"}
+		return []string{"-", "-", "-", "-", "-"}
 	}
 	of := func(n int64) []string {
 		mb := float64(n) / 1e6
 		return []string{fmt.Sprintf("%.0f", mb), fmt.Sprintf("%.1f", mb/t.Seconds)}
 	}
-	return append(of(t.Bytes), of(t.Written)...)
+	return append(append(of(t.Bytes), of(t.Written)...), fmt.Sprintf("%.1f", t.Baseline/1e6))
 }

@@ -194,3 +194,10 @@ func (t *tracker) bytes(done, total, written int64) {
 	p := &t.j.progress
 	p.Done, p.Total, p.Written = done, total, written
 }
+
+// baseline tells how fast the disk took zeros.
+func (t *tracker) baseline(bytesPerSecond float64) {
+	t.w.mu.Lock()
+	defer t.w.mu.Unlock()
+	t.j.progress.Baseline = bytesPerSecond
+}

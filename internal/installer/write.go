@@ -83,6 +83,9 @@ func (r *runner) stream(ctx context.Context, d Disk, o order.WriteImageOrder, ma
 	if err := zeroTail(d, o.Disk.SizeBytes); err != nil {
 		return image.Result{}, err
 	}
+	if err := r.baseline(d, o.Disk.SizeBytes, t); err != nil {
+		return image.Result{}, err
+	}
 	if err := writeMark(d, &mark); err != nil { // again: the discard took it
 		return image.Result{}, err
 	}
@@ -107,6 +110,24 @@ func (r *runner) stream(ctx context.Context, d Disk, o order.WriteImageOrder, ma
 			"seconds", int(res.Elapsed.Seconds()), "reconnects", src.Reopened)
 	}
 	return res, err
+}
+
+// baselineSpan is how much is written to learn how fast the disk is.
+const baselineSpan = 64 << 20
+
+// baseline writes zeros to the start of the disk, which the image overwrites, as
+// dd would: the figure that the image's speed is read beside. A slow disk shows.
+func (r *runner) baseline(d Disk, size int64, t *tracker) error {
+	began := time.Now()
+	n := min(baselineSpan, size)
+	if err := zeroRange(d, size, 0, n); err != nil {
+		return err
+	}
+	if err := d.Sync(); err != nil {
+		return err
+	}
+	t.baseline(float64(n) / max(time.Since(began).Seconds(), 1e-6))
+	return nil
 }
 
 // zeroTail removes a former backup GPT, which would contradict the new table.

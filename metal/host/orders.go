@@ -39,7 +39,7 @@ func (r *run) write(ctx context.Context) error {
 	if p == nil {
 		return nil // to be tried again
 	}
-	r.timing(Timing{Phase: PhaseImage, Seconds: p.Elapsed.Seconds(), Bytes: max(p.Total, p.Done), Written: p.Written})
+	r.timing(Timing{Phase: PhaseImage, Seconds: p.Elapsed.Seconds(), Bytes: max(p.Total, p.Done), Written: p.Written, Baseline: p.Baseline})
 	return r.update(func(rec *Record) { rec.Written = true; rec.Status.ImagesWritten++ })
 }
 

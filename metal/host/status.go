@@ -95,6 +95,9 @@ type Timing struct {
 	// Bytes is set for PhaseImage: the raw size, and what was really written.
 	Bytes   int64 `json:"bytes,omitempty"`
 	Written int64 `json:"written,omitempty"`
+	// Baseline is how many bytes of zeros a second the same disk took in the same
+	// run, for PhaseImage.
+	Baseline float64 `json:"baseline,omitempty"`
 }
 
 // Entry is one page of the ledger: a property of the BMC that is about to be

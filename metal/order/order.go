@@ -104,6 +104,9 @@ type Progress struct {
 	Total int64 `json:"total,omitempty"`
 	// Written is how many bytes really went to the disk (zeros are skipped).
 	Written int64 `json:"written,omitempty"`
+	// Baseline is how many bytes of zeros a second the disk took just before the
+	// image was written.
+	Baseline float64 `json:"baseline_bytes_per_second,omitempty"`
 	// Elapsed is the time spent on the order.
 	Elapsed time.Duration `json:"elapsed_ns,omitempty"`
 	// Retryable tells whether giving the order again may help; with State "failed".
