@@ -69,6 +69,7 @@ environment() {
 }
 
 agent_up() {
+  mkdir -p "$dir"
   if "$bin" agent status --socket "$socket" >/dev/null 2>&1; then return; fi
   setsid "$bin" lab exec --name "$name" --dir "$dir/lab" -- \
     "$bin" agent serve --socket "$socket" --state-dir "$dir/agent" --log-level info >>"$dir/agent.log" 2>&1 </dev/null &
@@ -157,7 +158,7 @@ down() {
 
 for step in "$@"; do
   case $step in
-    up | apply | show | destroy | down | bare) "$step" ;;
+    up | agent_up | apply | show | destroy | bare | down) "$step" ;;
     *) die "unknown step $step" ;;
   esac
 done
