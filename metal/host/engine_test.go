@@ -376,7 +376,7 @@ func TestKillDuringImage(t *testing.T) {
 	}
 	f.restart()
 	close(f.s.hold)
-	if s, err := f.m.Provision(t.Context(), "node-1", deployment); err != nil || s.State != Provisioned {
+	if s, err := f.m.Provision(t.Context(), "node-1", deployment); err != nil || s.State != Provisioned || s.ImagesWritten != 1 {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	if !slices.Equal(f.s.writes, []string{deployment.ID}) {

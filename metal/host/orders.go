@@ -40,7 +40,7 @@ func (r *run) write(ctx context.Context) error {
 		return nil // to be tried again
 	}
 	r.timing(Timing{Phase: PhaseImage, Seconds: p.Elapsed.Seconds(), Bytes: max(p.Total, p.Done), Written: p.Written, Baseline: p.Baseline})
-	return r.update(func(rec *Record) { rec.Written = true; rec.Status.ImagesWritten++ })
+	return r.update(func(rec *Record) { rec.Written = true }) // counted by takeProgress
 }
 
 // adoptWritten takes over what an earlier process had written and could not
@@ -50,6 +50,7 @@ func (r *run) adoptWritten() error {
 	return r.update(func(rec *Record) {
 		rec.Status.State, rec.Status.Deployment, rec.Status.Owner, rec.Status.Image = Provisioning, d.ID, d.Owner, d.Image.SHA256
 		rec.Written, rec.Booted = true, false
+		rec.Status.ImagesWritten = max(rec.Status.ImagesWritten, 1) // nobody was there to count it
 	})
 }
 

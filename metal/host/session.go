@@ -171,6 +171,9 @@ func (h *managed) takeProgress(p *order.Progress) error {
 	if p.State == order.Done {
 		switch h.current.Kind {
 		case order.WriteImage:
+			if !h.rec.Written { // reported once more after a lost answer
+				h.rec.Status.ImagesWritten++
+			}
 			h.rec.Written = true
 		case order.Boot:
 			h.rec.Booted = true
