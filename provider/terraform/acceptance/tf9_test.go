@@ -14,42 +14,54 @@ import (
 // empty wants nothing left to do, before and after a look at the world.
 var empty = []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}
 
+// alteration is one change of the configuration, and what it must plan.
+type alteration struct {
+	from, to string
+	address  string
+	action   plancheck.ResourceActionType
+}
+
 // TestTF9NoDriftAndUpdateVersusReplace changes one attribute after the other.
 func TestTF9NoDriftAndUpdateVersusReplace(t *testing.T) {
 	t.Parallel()
-	base := func(g *rig) string { return g.rackHCL() + hostHCL("node3", "") }
-	for name, c := range map[string]struct {
-		from, to string
-		address  string
-		action   plancheck.ResourceActionType
-	}{
-		"facility pool":        {`"172.30.0.40-172.30.0.49"`, `"172.30.0.40-172.30.0.59"`, "metal_facility.rack", plancheck.ResourceActionUpdate},
-		"host wipe":            {"/* node3 */", `wipe = "never"`, "metal_host.node3", plancheck.ResourceActionUpdate},
-		"host labels":          {"/* node3 */", `labels = { rack = "7" }`, "metal_host.node3", plancheck.ResourceActionUpdate},
-		"host root device":     {"/* node3 */", `root_device = { serial = "D1", rotational = false, min_size_gb = 10 }`, "metal_host.node3", plancheck.ResourceActionUpdate},
-		"host phase timeouts":  {"/* node3 */", `phase_timeouts = { boot_seconds = 1200 }`, "metal_host.node3", plancheck.ResourceActionUpdate},
-		"host timeouts":        {"/* node3 */", `timeouts = { create = "2h" }`, "metal_host.node3", plancheck.ResourceActionUpdate},
-		"host network":         {"/* node3 */", `network = "boot"`, "metal_host.node3", plancheck.ResourceActionDestroyBeforeCreate},
-		"cluster workers":      {"[metal_host.node2.name]", "[metal_host.node2.name, metal_host.node3.name]", "metal_cluster.c", plancheck.ResourceActionUpdate},
-		"cluster ssh keys":     {"/* c */", `ssh_authorized_keys = ["ssh-ed25519 AAAA"]`, "metal_cluster.c", plancheck.ResourceActionUpdate},
-		"cluster version":      {"v1.36.4", "v1.36.3", "metal_cluster.c", plancheck.ResourceActionDestroyBeforeCreate},
-		"cluster image":        {strings.Repeat("cd", 32), strings.Repeat("ce", 32), "metal_cluster.c", plancheck.ResourceActionDestroyBeforeCreate},
-		"cluster pods":         {"/* c */", `pod_cidr = "10.245.0.0/16"`, "metal_cluster.c", plancheck.ResourceActionDestroyBeforeCreate},
-		"cluster controlplane": {"control_plane      = metal_host.node1", "control_plane      = metal_host.node3", "metal_cluster.c", plancheck.ResourceActionDestroyBeforeCreate},
+	const update, replace = plancheck.ResourceActionUpdate, plancheck.ResourceActionDestroyBeforeCreate
+	const aHost, aCluster = "metal_host.node3", "metal_cluster.c"
+	for name, alterations := range map[string][]alteration{
+		"facility and host": {
+			{`"172.30.0.40-172.30.0.49"`, `"172.30.0.40-172.30.0.59"`, "metal_facility.rack", update},
+			{"/* node3 */", "/* node3 */\nwipe = \"never\"", aHost, update},
+			{"/* node3 */", "/* node3 */\nlabels = { rack = \"7\" }", aHost, update},
+			{"/* node3 */", "/* node3 */\nroot_device = { serial = \"D1\", rotational = false, min_size_gb = 10 }", aHost, update},
+			{"/* node3 */", "/* node3 */\nphase_timeouts = { boot_seconds = 1200 }", aHost, update},
+			{"/* node3 */", "/* node3 */\ntimeouts = { create = \"2h\" }", aHost, update},
+			{"/* node3 */", "/* node3 */\nnetwork = \"boot\"", aHost, replace},
+		},
+		"cluster": {
+			{"/* c */", "/* c */\nssh_authorized_keys = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\"]", aCluster, update},
+			{"[metal_host.node2.name]", "[metal_host.node2.name, metal_host.node3.name]", aCluster, update},
+			{"[metal_host.node2.name, metal_host.node3.name]", "[metal_host.node3.name]", aCluster, update},
+			{"v1.36.4", "v1.36.3", aCluster, replace},
+			{strings.Repeat("cd", 32), strings.Repeat("ce", 32), aCluster, replace},
+			{"/* c */", "/* c */\npod_cidr = \"10.245.0.0/16\"", aCluster, replace},
+			{"control_plane      = metal_host.node1", "control_plane      = metal_host.node2", aCluster, replace},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := newRig(t)
-			before := marked(base(g))
-			if !strings.Contains(before, c.from) {
-				t.Fatalf("the configuration lacks %q", c.from)
+			config := marked(g.rackHCL() + hostHCL("node3", ""))
+			clean := resource.ConfigPlanChecks{PostApplyPreRefresh: empty, PostApplyPostRefresh: empty}
+			steps := []resource.TestStep{{Config: config, ConfigPlanChecks: clean}}
+			for _, a := range alterations {
+				if !strings.Contains(config, a.from) {
+					t.Fatalf("the configuration lacks %q", a.from)
+				}
+				config = strings.Replace(config, a.from, a.to, 1)
+				checks := clean
+				checks.PreApply = []plancheck.PlanCheck{plancheck.ExpectResourceAction(a.address, a.action)}
+				steps = append(steps, resource.TestStep{Config: config, ConfigPlanChecks: checks})
 			}
-			resource.UnitTest(t, resource.TestCase{ProtoV6ProviderFactories: inProcess(), Steps: []resource.TestStep{
-				{Config: before, ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPreRefresh: empty, PostApplyPostRefresh: empty}},
-				{Config: strings.Replace(before, c.from, c.to, 1), ConfigPlanChecks: resource.ConfigPlanChecks{
-					PreApply:            []plancheck.PlanCheck{plancheck.ExpectResourceAction(c.address, c.action)},
-					PostApplyPreRefresh: empty, PostApplyPostRefresh: empty}},
-			}})
+			resource.UnitTest(t, resource.TestCase{ProtoV6ProviderFactories: inProcess(), Steps: steps})
 		})
 	}
 }
