@@ -56,6 +56,7 @@ test-acceptance: build ## The provider with the real tofu against simulated mach
 .PHONY: test-lab
 test-lab: images build ## One full apply and destroy on QEMU machines with kills in every phase, and the library's road
 	go test -count=1 -timeout 60m -tags endtoend -v ./internal/endtoend/...
+	go test -count=1 -timeout 10m -tags endtoend ./internal/lab
 
 .PHONY: test-full
 test-full: images build ## Everything, for hours; writes a dated report with seeds (RUNS=5)

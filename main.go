@@ -11,7 +11,6 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/spf13/cobra"
 
 	"github.com/nanometal/terraform-provider-metal/internal/agentcmd"
@@ -21,9 +20,6 @@ import (
 
 // version is set by the release build.
 var version = "dev"
-
-// address is the provider's address in the registries.
-const address = "registry.opentofu.org/nanometal/metal"
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -53,5 +49,5 @@ func servePlugin(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	return providerserver.Serve(context.Background(), terraform.New(version), providerserver.ServeOpts{Address: address, Debug: *debug, ProtocolVersion: 6})
+	return terraform.Serve(context.Background(), version, *debug)
 }

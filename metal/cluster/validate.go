@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -109,7 +108,9 @@ func checkTimeout(seconds int64) error {
 }
 
 // Replacing lists the attributes that differ between two specifications of one
-// cluster and cannot be changed in place: a front end replaces the cluster.
+// cluster and cannot be changed in place: a front end replaces the cluster. The
+// kubeadm configuration, its patches and the SSH keys may change: they count for
+// nodes that join from then on.
 func Replacing(from, to Spec) []string {
 	from, to = from.WithDefaults(), to.WithDefaults()
 	var out []string
@@ -123,9 +124,6 @@ func Replacing(from, to Spec) []string {
 		{"control_plane", from.ControlPlane == to.ControlPlane},
 		{"pod_cidr", from.PodCIDR == to.PodCIDR},
 		{"service_cidr", from.ServiceCIDR == to.ServiceCIDR},
-		{"kubeadm_config", from.KubeadmConfig == to.KubeadmConfig},
-		{"kubeadm_patches", maps.Equal(from.KubeadmPatches, to.KubeadmPatches)},
-		{"ssh_authorized_keys", slices.Equal(from.SSHAuthorizedKeys, to.SSHAuthorizedKeys)},
 	} {
 		if !a.same {
 			out = append(out, a.attribute)

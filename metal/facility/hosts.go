@@ -54,9 +54,11 @@ func (f *Facility) ReleaseHost(ctx context.Context, name string, abandon bool) (
 	if err != nil {
 		return s, notFound(err)
 	}
-	if s.Deployment != "" && !abandon { // to be wiped through the installer
-		if err := f.ensureServing(ctx); err != nil {
+	if s.Deployment != "" { // to be wiped through the installer
+		if err := f.ensureServing(ctx); err != nil && !abandon {
 			return s, err
+		} else if err != nil {
+			f.log.Warn("giving a host up without boot services", "host", name, "error", err)
 		}
 	}
 	s, err = f.hosts.Release(ctx, name, abandon)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nanometal/terraform-provider-metal/metal/bmc"
+	"github.com/nanometal/terraform-provider-metal/metal/cluster"
 	"github.com/nanometal/terraform-provider-metal/metal/fault"
 	"github.com/nanometal/terraform-provider-metal/metal/host"
 	"github.com/nanometal/terraform-provider-metal/metal/netboot"
@@ -77,6 +78,16 @@ func (s site) Unclaim(name string) {
 		p.Release(owner(name))
 	}
 	s.f.revision++
+}
+
+// InUse tells whether the cluster that a deployment belongs to has a record.
+func (s site) InUse(owner string) bool {
+	for _, name := range s.f.clusters.names() {
+		if cluster.Owner(name) == owner {
+			return true
+		}
+	}
+	return false
 }
 
 // networkOf finds the network that a host boots on.

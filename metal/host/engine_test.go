@@ -66,9 +66,11 @@ type server struct {
 	handler http.Handler
 	macs    []string
 	dead    bool // the installer never reports
-	cancel  context.CancelFunc
-	done    sync.WaitGroup
-	writes  []string
+	// orphaned: the owner of what is deployed is not known any more.
+	orphaned bool
+	cancel   context.CancelFunc
+	done     sync.WaitGroup
+	writes   []string
 	// hold, when set, keeps a write running until it is closed.
 	hold chan struct{}
 	// progress is what the installer reports next.
@@ -241,6 +243,7 @@ func (r rack) Connect(context.Context, BMCSpec) (BMC, error) { return r.s, nil }
 func (r rack) Claim(Spec, netip.Prefix) (netip.Prefix, error) {
 	return netip.MustParsePrefix("172.30.0.100/24"), nil
 }
+func (r rack) InUse(owner string) bool                      { return owner == "cluster/c" && !r.s.orphaned }
 func (r rack) Unclaim(string)                               {}
 func (r rack) BootURL(_ Spec, token string) (string, error) { return token, nil }
 func (r rack) Cmdline(Spec, string) (string, error)         { return "", nil }
@@ -401,6 +404,23 @@ func TestLostStore(t *testing.T) {
 	s := f.settle()
 	if s.State != Provisioned || s.Failure != nil || f.s.power != bmc.PowerOn || len(f.s.writes) != 1 {
 		t.Errorf("%+v, power %s, writes %v", s, f.s.power, f.s.writes)
+	}
+}
+
+// TestOrphanIsReleased: a host whose cluster nobody knows any more is wiped and
+// given back like any other.
+func TestOrphanIsReleased(t *testing.T) {
+	f := newFixture(t)
+	f.available()
+	if _, err := f.m.Provision(t.Context(), "node-1", deployment); err != nil {
+		t.Fatal(err)
+	}
+	f.s.orphaned = true
+	if _, err := f.m.Release(t.Context(), "node-1", false); err != nil {
+		t.Fatal(err)
+	}
+	if s := f.settle(); s.Name != "" || len(f.s.disk.Content) != 0 || f.s.power != bmc.PowerOff {
+		t.Errorf("%+v, disk %v, power %s", s.Failure, f.s.disk.Content, f.s.power)
 	}
 }
 

@@ -43,6 +43,8 @@ type Site interface {
 	BootURL(s Spec, token string) (string, error)
 	// Cmdline is the installer's kernel command line for that token.
 	Cmdline(s Spec, token string) (string, error)
+	// InUse tells whether owner, the owner of a deployment, still exists.
+	InUse(owner string) bool
 	// Seen tells what the boot services noticed of that MAC since a time, one
 	// line each: evidence when a host does not boot.
 	Seen(mac string, since time.Time) []string
@@ -275,7 +277,7 @@ func (m *Manager) Release(ctx context.Context, name string, abandon bool) (Statu
 	if err != nil {
 		return Status{}, err
 	}
-	if owner := h.status().Owner; owner != "" && !abandon {
+	if owner := h.status().Owner; owner != "" && !abandon && m.cfg.Site.InUse(owner) {
 		return Status{}, onHost(name, &fault.Error{Class: fault.NeedsPerson, Summary: "the host is in use", Seen: "it belongs to " + owner,
 			Expected: "a host that nothing runs on", Advice: "destroy " + owner + " first"})
 	}
