@@ -279,14 +279,16 @@ func (r *run) reached() error {
 func (r *run) released() error {
 	r.mu.Lock()
 	name := r.rec.Spec.Name
-	r.gone = true
 	err := r.m.cfg.Store.RemoveHost(name)
-	r.wake()
+	r.gone = err == nil
 	r.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("forgetting host %q: %w", name, err)
 	}
 	r.m.forget(name)
+	r.mu.Lock()
+	r.wake() // who waits has to find that it is gone
+	r.mu.Unlock()
 	r.m.cfg.Events.Publish(event.Event{Kind: "host", Name: name, Phase: "released", Message: "given back as it was found"})
 	return nil
 }
