@@ -89,9 +89,10 @@ func explain(err error) {
 		}
 		return
 	}
-	fmt.Fprintln(os.Stderr, "Error:", err)
 	var f *fault.Error
 	if errors.As(err, &f) {
-		fmt.Fprintln(os.Stderr, f.Detail())
+		fmt.Fprintf(os.Stderr, "Error: %s\n%s\n", f.Summary, f.Detail())
+		return
 	}
+	fmt.Fprintln(os.Stderr, "Error:", err)
 }
