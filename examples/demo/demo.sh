@@ -43,7 +43,7 @@ variables() {
     --arg version "$(jq -r .kubernetes "$image/disk.raw.zst.json")" --arg plugin "$PWD/images/manifests/flannel.yaml" '{
       agent: $agent, installer: $installer, kubernetes_version: $version, network_manifest: $plugin,
       image: {url: ("file://" + $image), sha256: $sha},
-      network: {cidr: .subnet, agent_address: (.address | split("/")[0]), pool: ((.subnet | split(".")[0:3] | join(".")) as $net | "\($net).100-\($net).120")},
+      network: {cidr: .subnet, gateway: (.address | split("/")[0]), agent_address: (.address | split("/")[0]), pool: ((.subnet | split(".")[0:3] | join(".")) as $net | "\($net).100-\($net).120")},
       hosts: (.machines | map({key: .name, value: {bmc_url: .bmc_url, bmc_fingerprint: .bmc_fingerprint, mac: .macs[0], disk_serial: .disks[0].serial}}) | from_entries)
     }' >"$dir/work/lab.auto.tfvars.json"
 }

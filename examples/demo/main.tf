@@ -20,6 +20,7 @@ resource "metal_facility" "rack" {
   networks = [{
     name          = "rack"
     cidr          = var.network.cidr
+    gateway       = var.network.gateway
     agent_address = var.network.agent_address
     pool          = [var.network.pool]
   }]

@@ -8,6 +8,7 @@ variable "network" {
   description = "The network on which the servers boot; the agent's machine has agent_address on it."
   type = object({
     cidr          = string
+    gateway       = string
     agent_address = string
     pool          = string
   })

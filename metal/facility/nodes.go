@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nanometal/terraform-provider-metal/metal/cluster"
+	"github.com/nanometal/terraform-provider-metal/metal/fault"
 	"github.com/nanometal/terraform-provider-metal/metal/host"
 	"github.com/nanometal/terraform-provider-metal/metal/image"
 	"github.com/nanometal/terraform-provider-metal/metal/kubeadm"
@@ -69,6 +70,14 @@ func (c clusterHosts) Facts(_ context.Context, name string) (cluster.Facts, erro
 	n, err := networkOf(*known, rec.Spec)
 	if err != nil {
 		return cluster.Facts{}, err
+	}
+	if n.Gateway == "" {
+		// Without a default route the kernel refuses a service address before
+		// kube-proxy's rules can translate it: nothing in the cluster would find
+		// its API server.
+		return cluster.Facts{}, &fault.Error{Class: fault.NeedsPerson, Subject: fmt.Sprintf("host %q", name), Attribute: "networks.gateway",
+			Summary: "the nodes of a cluster need a default route", Seen: fmt.Sprintf("network %q has no gateway", n.Name),
+			Expected: "a gateway in " + n.CIDR, Advice: "set gateway on that network of the facility; an address that routes nowhere is enough for a network without a way out"}
 	}
 	key, err := c.f.hosts.MilestoneKey(name)
 	if err != nil {
