@@ -64,7 +64,7 @@ test-full: images build ## Everything, for hours; writes a dated report with see
 
 .PHONY: bench
 bench: images build ## Measure beside the peers: boot time, image write, BMC round trips, addresses
-	internal/endtoend/bench.sh
+	internal/bench/bench.sh
 
 .PHONY: lint
 lint: ## golangci-lint and shellcheck
