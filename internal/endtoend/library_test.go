@@ -168,7 +168,7 @@ func (l *libraryLab) configure() {
 	cfg := libraryConfig{
 		Facility: facility.Spec{
 			Name: "library",
-			Networks: []facility.NetworkSpec{{Name: "rack", CIDR: status.Subnet, AgentAddress: address,
+			Networks: []facility.NetworkSpec{{Name: "rack", CIDR: status.Subnet, AgentAddress: address, Gateway: address,
 				Pool: []string{"172.31.0.100-172.31.0.109"}}},
 			Services: facility.ServicesSpec{Installer: l.artefact("installer-image")},
 		},

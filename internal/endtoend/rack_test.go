@@ -137,6 +137,15 @@ type watcher struct {
 	mu     sync.Mutex
 	events []event.Event
 	news   chan struct{}
+	// from is the first event that counts: those before belong to an earlier command.
+	from int
+}
+
+// forget makes the events so far count no more.
+func (w *watcher) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.from = len(w.events)
 }
 
 func watch(t *testing.T, c *agent.Client) *watcher {
@@ -154,11 +163,12 @@ func watch(t *testing.T, c *agent.Client) *watcher {
 	return w
 }
 
-// until waits for an event after the first skip ones that fits.
+// until waits for an event that fits.
 func (w *watcher) until(ctx context.Context, what string, fits func(event.Event) bool) error {
 	for i := 0; ; {
 		w.mu.Lock()
 		events, news := w.events, w.news
+		i = max(i, w.from)
 		w.mu.Unlock()
 		for ; i < len(events); i++ {
 			if fits(events[i]) {
@@ -205,6 +215,7 @@ func (r *rack) start(args ...string) *command {
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.Stdout, c.Stderr = c.out, c.out
 	c.WaitDelay = 5 * time.Second
+	r.seen.forget()
 	if err := c.Start(); err != nil {
 		r.t.Fatal(err)
 	}
