@@ -14,7 +14,7 @@ import (
 var enrolment = []host.Phase{host.PhaseConnect, host.PhaseLedger, host.PhasePowerOn, host.PhaseInspect, host.PhasePowerOff}
 
 func (r *rack) ApplyHost(_ context.Context, spec host.Spec, recall *host.Status) (host.Status, error) {
-	defer r.enter()()
+	defer r.enterGate()()
 	if r.spec == nil {
 		return host.Status{}, &fault.Error{Class: fault.NeedsPerson, Subject: "facility", Summary: "the facility is not open", Advice: "apply metal_facility"}
 	}

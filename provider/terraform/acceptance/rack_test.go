@@ -39,7 +39,7 @@ type rack struct {
 	// count of "<name>/<phase>": how often work went through it.
 	count map[string]int
 
-	gate    chan struct{} // not nil: every request waits for it
+	gate    chan struct{} // not nil: every ApplyHost waits for it
 	running int
 	most    int
 }
@@ -71,21 +71,28 @@ func newRack() *rack {
 }
 
 // enter counts a request under way, and locks.
-func (r *rack) enter() func() {
+func (r *rack) enter() (leave func()) {
 	r.mu.Lock()
 	r.running++
 	r.most = max(r.most, r.running)
-	gate := r.gate
 	r.wake()
-	r.mu.Unlock()
-	if gate != nil {
-		<-gate
-	}
-	r.mu.Lock()
 	return func() {
 		r.running--
 		r.mu.Unlock()
 	}
+}
+
+// enterGate is enter, through the gate if there is one.
+func (r *rack) enterGate() (leave func()) {
+	leave = r.enter()
+	gate := r.gate
+	if gate == nil {
+		return leave
+	}
+	r.mu.Unlock()
+	<-gate
+	r.mu.Lock()
+	return leave
 }
 
 // wake tells all that wait for a change; the lock is held.

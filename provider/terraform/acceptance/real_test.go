@@ -59,7 +59,7 @@ resource "metal_facility" "site" {
   }
 }
 `, installer, freePort(t), freePort(t))
-	s.env = append(s.env, "METAL_BMC_SIM_USERNAME=admin", "METAL_BMC_SIM_PASSWORD="+canaryEnv)
+	s.env = append(s.env, "METAL_BMC_SIM_USERNAME=admin", "METAL_BMC_SIM_PASSWORD="+canaryEnv, "TF_LOG=TRACE", "TF_LOG_PATH=trace.log")
 	for _, name := range names {
 		server, err := sim.New(sim.Config{Dir: filepath.Join(dir, name), Name: name, Username: "admin", Password: canaryEnv, ReportEvery: 50 * time.Millisecond})
 		must(t, err)
@@ -89,9 +89,12 @@ func freePort(t *testing.T) int {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
-	port := listener.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // a TCP listener's
 	must(t, listener.Close())
-	return port
+	address, ok := listener.Addr().(*net.TCPAddr)
+	if !ok {
+		t.Fatalf("a TCP listener has the address %v", listener.Addr())
+	}
+	return address.Port
 }
 
 // bootFile is a unified kernel image with nothing but room for a command line:
@@ -156,6 +159,8 @@ func TestRealEngineEnrolsAndGivesBack(t *testing.T) {
 	if after := s.outOfBand("one"); after != before {
 		t.Errorf("the BMC was %q and is %q", before, after)
 	}
+	// The trace log of the embedded agent is among the files.
+	s.wantNoSecrets()
 }
 
 // TestRealEngineSurvivesKillsAndInterrupts: the embedded agent dies with its

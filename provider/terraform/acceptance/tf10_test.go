@@ -27,9 +27,7 @@ func TestTF10RequestsPerFacilityAreBounded(t *testing.T) {
 	apply := g.start(append(applyArgs, fmt.Sprintf("-parallelism=%d", hosts))...)
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
-	// Refresh and apply each bring their own provider: the first of them is enough
-	// to open the gate, and the count goes on to the end.
-	must(t, g.until(ctx, "a request is under way", func() bool { return g.running > 0 }))
+	must(t, g.until(ctx, "as many hosts are being applied as may be", func() bool { return g.running == bound }))
 	g.mu.Lock()
 	close(g.gate)
 	g.gate = nil
@@ -39,8 +37,8 @@ func TestTF10RequestsPerFacilityAreBounded(t *testing.T) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.most > bound {
-		t.Errorf("%d requests were under way at once, want at most %d", g.most, bound)
+	if g.most != bound {
+		t.Errorf("%d requests were under way at once, want %d", g.most, bound)
 	}
 	if len(g.hosts) != hosts {
 		t.Errorf("%d hosts were applied, want %d", len(g.hosts), hosts)

@@ -62,8 +62,16 @@ func TestTF7SecretsStayOut(t *testing.T) {
 	if g.times("management", "kubeconfig") == 0 {
 		t.Error("the ephemeral kubeconfig was never made: the test shows nothing")
 	}
-	files := 0
-	must(t, filepath.WalkDir(g.dir, func(path string, entry fs.DirEntry, err error) error {
+	if files := g.wantNoSecrets(); files < 5 {
+		t.Errorf("looked into %d files, want at least state, plans, log and events", files)
+	}
+}
+
+// wantNoSecrets looks for the canaries in every file of the root module, and
+// gives the number of files.
+func (g *rig) wantNoSecrets() (files int) {
+	g.t.Helper()
+	must(g.t, filepath.WalkDir(g.dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() || entry.Name() == "main.tf" {
 			return err
 		}
@@ -71,14 +79,12 @@ func TestTF7SecretsStayOut(t *testing.T) {
 		text, err := os.ReadFile(path)
 		for _, canary := range []string{canaryBlock, canaryFile, canaryEnv, canaryKey} {
 			if strings.Contains(string(text), canary) {
-				t.Errorf("%s holds the secret %s", entry.Name(), canary)
+				g.t.Errorf("%s holds the secret %s", entry.Name(), canary)
 			}
 		}
 		return err
 	}))
-	if files < 5 {
-		t.Errorf("looked into %d files, want at least state, plans, log and events", files)
-	}
+	return files
 }
 
 // TestTF7EphemeralKubeconfig looks at the values through a provider that echoes
