@@ -79,7 +79,12 @@ func (r *rack) interrupted(t *testing.T, fits func(event.Event) bool, args ...st
 	c := r.start(args...)
 	ctx, cancel := context.WithTimeout(t.Context(), phaseTimeout)
 	defer cancel()
-	if err := r.untilOrEnd(ctx, c, t.Name(), fits); err != nil {
+	// The agent works on while no tofu runs; what counts is a kill in mid-apply.
+	applying := func(e event.Event) bool {
+		out := c.out.String()
+		return fits(e) && (strings.Contains(out, "Creating...") || strings.Contains(out, "Modifying...") || strings.Contains(out, "Destroying..."))
+	}
+	if err := r.untilOrEnd(ctx, c, t.Name(), applying); err != nil {
 		_ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL)
 		t.Fatalf("%v\n%s", err, c.out.String())
 	}
