@@ -85,16 +85,14 @@ func ipamClaims(_ context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("parsing %q: %w", args[0], err)
 	}
-	spec := ipam.PoolSpec{CIDR: args[0], Ranges: []string{args[0]}}
-	if prefix.Addr().Is4() {
-		spec.Ranges = []string{fmt.Sprintf("%s-%s", prefix.Addr().Next(), lastUsable(prefix))}
-	}
+	// Neither the network address (for IPv6 the routers' anycast address) nor the last can be handed out.
+	spec := ipam.PoolSpec{CIDR: args[0], Ranges: []string{fmt.Sprintf("%s-%s", prefix.Masked().Addr().Next(), last(prefix).Prev())}}
 	pool, err := ipam.New(spec)
 	if err != nil {
 		return err
 	}
-	last := ipamSpans[len(ipamSpans)-1].to
-	owners := make([]string, last) // the caller's, not the pool's
+	most := ipamSpans[len(ipamSpans)-1].to
+	owners := make([]string, most) // the caller's, not the pool's
 	for i := range owners {
 		owners[i] = fmt.Sprintf("host/%d", i)
 	}
@@ -109,19 +107,20 @@ func ipamClaims(_ context.Context, args []string) error {
 		}
 		got.Rates[span.name] = float64(span.to-span.from) / time.Since(began).Seconds()
 	}
-	got.Heap = float64(heap()-before) / float64(last)
+	got.Heap = float64(heap()-before) / float64(most)
 	runtime.KeepAlive(pool)
 	runtime.KeepAlive(owners)
 	return json.NewEncoder(os.Stdout).Encode(got)
 }
 
-// lastUsable is the address before the broadcast address of an IPv4 subnet.
-func lastUsable(p netip.Prefix) netip.Addr {
-	a := p.Masked().Addr().As4()
-	for bit := p.Bits(); bit < 32; bit++ {
+// last is the last address of a subnet.
+func last(p netip.Prefix) netip.Addr {
+	a := p.Masked().Addr().AsSlice()
+	for bit := p.Bits(); bit < 8*len(a); bit++ {
 		a[bit/8] |= 0x80 >> (bit % 8)
 	}
-	return netip.AddrFrom4(a).Prev()
+	addr, _ := netip.AddrFromSlice(a) // it has an address's length
+	return addr
 }
 
 func heap() uint64 {
