@@ -92,7 +92,7 @@ func TestUnknownIsLeftOut(t *testing.T) {
 }
 
 func TestMismatchesAreErrors(t *testing.T) {
-	if _, err := Decode[host.Spec](t.Context(), map[string]attr.Value{"nmae": types.StringValue("x")}); err == nil {
+	if _, err := Decode[host.Spec](t.Context(), map[string]attr.Value{"elsewhere": types.StringValue("x")}); err == nil {
 		t.Error("an attribute that the library does not have was taken")
 	}
 	if _, err := Encode[types.Object](t.Context(), sampleType, map[string]any{"text": 7}); err == nil {

@@ -41,7 +41,7 @@ func TestExplainNamesTheTimeout(t *testing.T) {
 	if !errors.As(err, &f) || f.Phase != "inspect" || f.Seen != "no end after 1h0m0s" {
 		t.Errorf("got %v", err)
 	}
-	if other := errors.New("x"); Explain(other, "", "", 0, "") != other {
+	if other := errors.New("x"); !errors.Is(Explain(other, "", "", 0, ""), other) {
 		t.Error("another error was changed")
 	}
 }
