@@ -161,14 +161,23 @@ func (s *server) install(ctx context.Context, token string) {
 			return
 		}
 	}
-	done := ""
+	done, inspect := "", true
 	for tick(ctx) {
 		s.mu.Lock()
 		disk, progress := s.disk, s.progress
 		s.mu.Unlock()
-		report := order.Report{Progress: progress, Inventory: &order.Inventory{Disks: []order.Disk{disk}, NICs: []order.NIC{{MAC: s.macs[0]}}}}
+		report := order.Report{Progress: progress}
+		if inspect {
+			report.Inventory = &order.Inventory{Disks: []order.Disk{disk}, NICs: []order.NIC{{MAC: s.macs[0]}}}
+		}
 		var o order.Order
-		if s.post(order.PathExchange, session.Key, report, &o) != http.StatusOK || o.Kind == order.Wait || o.ID == done {
+		if s.post(order.PathExchange, session.Key, report, &o) != http.StatusOK {
+			continue
+		}
+		if inspect = o.Kind == order.Inspect; inspect && progress != nil && progress.State == order.Running {
+			s.t.Errorf("order %q was cut off by another", progress.OrderID)
+		}
+		if inspect || o.Kind == order.Wait || o.ID == done {
 			continue
 		}
 		done = o.ID

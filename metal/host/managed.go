@@ -47,7 +47,8 @@ func newManaged(m *Manager, r Record) *managed {
 	if r.Boot != nil && r.Boot.KeyDigest != "" {
 		// The installer of an earlier process may still be there: it is given
 		// the time of a lost contact to be heard again.
-		h.contact = m.cfg.Now()
+		h.contact = m.cfg.Now().Add(-freshContact)
+		h.inventory = r.Boot.Inventory
 	}
 	return h
 }
@@ -125,6 +126,13 @@ func (h *managed) watch() (Status, <-chan struct{}) {
 	}
 	s.Milestones, s.MilestoneTimes = milestones, times
 	return s, h.changed
+}
+
+// released tells whether the host was given back and is not known any more.
+func (h *managed) released() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.gone
 }
 
 func (h *managed) setAbandon(v bool) {

@@ -245,6 +245,9 @@ func (m *Manager) Wait(ctx context.Context, name string, after uint64) (Status, 
 			return Status{}, err
 		}
 		s, changed := h.watch()
+		if h.released() {
+			return Status{}, fmt.Errorf("host %q: %w", name, ErrUnknown)
+		}
 		if s.Revision != after { // also after a restart, which may begin lower
 			return s, nil
 		}

@@ -49,6 +49,9 @@ type BootSession struct {
 	// Nonce and KeyDigest are set when the installer has opened its session.
 	Nonce     string `json:"nonce,omitempty"`
 	KeyDigest string `json:"key_digest,omitempty"`
+	// Inventory is what the installer reported in this session, so that a process
+	// that takes over need not ask again in the middle of an order.
+	Inventory *order.Inventory `json:"inventory,omitempty"`
 }
 
 // Store keeps records; implemented by the facility's store.

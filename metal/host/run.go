@@ -270,13 +270,13 @@ func (r *run) reached() error {
 	case GoalDeprovisioned:
 		return r.update(func(rec *Record) { rec.Status.State = Available })
 	case GoalReleased:
-		return r.released()
+		return r.letGo()
 	}
 	return nil
 }
 
-// released removes every trace of the host from our own store.
-func (r *run) released() error {
+// letGo removes every trace of the host from our own store.
+func (r *run) letGo() error {
 	r.mu.Lock()
 	name := r.rec.Spec.Name
 	err := r.m.cfg.Store.RemoveHost(name)
@@ -304,5 +304,5 @@ func (r *run) drop(cause error) error {
 	if rec.Status.Deployment != "" {
 		r.tell(fmt.Sprintf("abandoned: the disk still holds %s", rec.Status.Deployment), 0, 0)
 	}
-	return r.released()
+	return r.letGo()
 }

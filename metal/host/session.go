@@ -139,9 +139,17 @@ func (m *Manager) exchange(key string, in order.Report) (order.Order, error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.rec.Boot == nil { // switched off meanwhile
+		return order.Order{}, errUnauthorized
+	}
 	h.contact = h.m.cfg.Now()
 	if in.Inventory != nil {
-		h.inventory = in.Inventory
+		boot := *h.rec.Boot
+		boot.Inventory = in.Inventory
+		h.inventory, h.rec.Boot = in.Inventory, &boot
+		if err := h.save(); err != nil {
+			return order.Order{}, err
+		}
 	}
 	if len(in.Log) > 0 {
 		h.rec.Status.Log = tail(append(h.rec.Status.Log, in.Log...), maxLog)
@@ -149,7 +157,8 @@ func (m *Manager) exchange(key string, in order.Report) (order.Order, error) {
 	if err := h.takeProgress(in.Progress); err != nil {
 		return order.Order{}, err
 	}
-	if h.inventory == nil {
+	running := in.Progress != nil && in.Progress.State == order.Running
+	if h.inventory == nil && !running { // another order would cut off the running one
 		return order.Order{ID: "inspect", Kind: order.Inspect}, nil
 	}
 	if h.current == nil {
