@@ -99,29 +99,34 @@ type imageBench struct {
 	notes     []string
 }
 
-func (b *imageBench) uses(tool string) bool {
-	for _, w := range b.writers {
-		if w.tool == tool {
-			return true
-		}
-	}
-	return false
-}
-
 func (b *imageBench) qcow() string { return filepath.Join(b.work, "disk.qcow2") }
 
-// prepare makes what the others read: a map of the used blocks, a qcow2 file.
+// preparations make what a program reads instead of the image: a map of the
+// used blocks, a qcow2 file. They get the raw image and the qcow2 file's name.
+var preparations = map[string]string{
+	"bmaptool": `bmaptool -q create "$1" -o "$2.bmap"`,
+	"qemu-img": `qemu-img convert -c -f raw -O qcow2 -o compression_type=zstd "$1" "$2"`,
+}
+
+// prepare leaves out, and notes, the writers whose preparation fails.
 func (b *imageBench) prepare(ctx context.Context) error {
-	if !b.uses("bmaptool") && !b.uses("qemu-img") {
-		return nil
-	}
 	progress("image: preparing the files of bmaptool and qemu-img")
-	script := `cd "$1"; zstd -dcq --sparse "$2" -o raw
-		if command -v bmaptool >/dev/null; then bmaptool -q create raw -o disk.qcow2.bmap; fi
-		if command -v qemu-img >/dev/null; then qemu-img convert -c -O qcow2 -o compression_type=zstd raw disk.qcow2; fi
-		rm raw`
-	_, err := measure(shell(ctx, script, b.work, b.file))
-	return err
+	raw := filepath.Join(b.work, "raw")
+	if _, err := measure(shell(ctx, `zstd -dcq "$1" | dd of="$2" bs=4M iflag=fullblock conv=sparse status=none`, b.file, raw)); err != nil {
+		return err
+	}
+	var left []writer
+	for _, w := range b.writers {
+		if script := preparations[w.tool]; script != "" {
+			if _, err := measure(shell(ctx, script, raw, b.qcow())); err != nil {
+				b.notes = append(b.notes, fmt.Sprintf("Not measured: %s (%v).", w.name, err))
+				continue
+			}
+		}
+		left = append(left, w)
+	}
+	b.writers = left
+	return os.Remove(raw)
 }
 
 func (b *imageBench) serve(ctx context.Context, dir string) (*http.Server, error) {
