@@ -155,7 +155,7 @@ func (l *libraryLab) configure() {
 	status := l.status()
 	address, _, _ := strings.Cut(status.Address, "/")
 	image := filepath.Join(l.artefact("os-image"), "disk.raw.zst")
-	sum, _, _ := strings.Cut(l.read(image+".sha256"), " ")
+	sum, _, _ := strings.Cut(strings.TrimSpace(l.read(image+".sha256")), " ")
 	var metadata struct{ Kubernetes string }
 	if err := json.Unmarshal([]byte(l.read(image+".json")), &metadata); err != nil {
 		l.t.Fatal(err)

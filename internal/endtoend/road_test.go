@@ -5,9 +5,11 @@ package endtoend
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -26,22 +28,41 @@ func inPhase(p host.Phase) func(event.Event) bool {
 	return func(e event.Event) bool { return e.Kind == "host" && e.Phase == string(p) }
 }
 
-// writing fits an image that is being written.
-func writing(e event.Event) bool { return e.Phase == string(host.PhaseImage) && e.Done > 64<<20 }
+// writing fits an image that is being written, at a place that the seed decides.
+func writing(t *testing.T, rnd *rand.Rand) func(event.Event) bool {
+	place := 64<<20 + rnd.Int64N(1<<30)
+	t.Logf("at %d MiB of the image", place>>20)
+	return func(e event.Event) bool { return e.Phase == string(host.PhaseImage) && e.Done > place }
+}
+
+// dice are thrown by ROAD_SEED; the same seed walks the same road again.
+func dice(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if given := os.Getenv("ROAD_SEED"); given != "" {
+		n, err := strconv.ParseUint(given, 10, 64)
+		if err != nil {
+			t.Fatalf("ROAD_SEED=%q: %v", given, err)
+		}
+		seed = n
+	}
+	t.Logf("ROAD_SEED=%d", seed)
+	return rand.New(rand.NewPCG(seed, seed))
+}
 
 // TestRoad walks the whole road with the demo's own configuration. In every
 // phase provider and agent are killed with SIGKILL, once tofu is interrupted;
 // after each, the same command again goes on.
 func TestRoad(t *testing.T) {
 	r := newRack(t, "road")
-	secrets := &lines{}
+	secrets, rnd := &lines{}, dice(t)
 	defer watchProcesses(t, secrets)()
 
 	t.Run("kill during inspection", func(t *testing.T) {
 		r.interrupted(t, inPhase(host.PhaseInspect), "apply", "-auto-approve", "-input=false")
 	})
-	t.Run("interrupt during imaging", func(t *testing.T) { r.ctrlC(t) })
-	t.Run("kill during imaging", func(t *testing.T) { r.interrupted(t, writing, "apply", "-auto-approve", "-input=false") })
+	t.Run("interrupt during imaging", func(t *testing.T) { r.ctrlC(t, writing(t, rnd)) })
+	t.Run("kill during imaging", func(t *testing.T) { r.interrupted(t, writing(t, rnd), "apply", "-auto-approve", "-input=false") })
 	t.Run("kill during kubeadm init", func(t *testing.T) {
 		r.interrupted(t, func(e event.Event) bool { return e.Message == "booted" }, "apply", "-auto-approve", "-input=false")
 	})
@@ -111,11 +132,11 @@ func (r *rack) untilOrEnd(ctx context.Context, c *command, what string, fits fun
 
 // ctrlC interrupts tofu in the middle of imaging: it ends within ten seconds and
 // taints nothing.
-func (r *rack) ctrlC(t *testing.T) {
+func (r *rack) ctrlC(t *testing.T, during func(event.Event) bool) {
 	c := r.start("apply", "-auto-approve", "-input=false", "-no-color")
 	ctx, cancel := context.WithTimeout(t.Context(), phaseTimeout)
 	defer cancel()
-	if err := r.untilOrEnd(ctx, c, "imaging", writing); err != nil {
+	if err := r.untilOrEnd(ctx, c, "imaging", during); err != nil {
 		t.Fatalf("%v\n%s", err, c.out.String())
 	}
 	asked := time.Now()

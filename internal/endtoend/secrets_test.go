@@ -3,6 +3,7 @@
 package endtoend
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -104,6 +105,10 @@ func collect(v any, name string, into *[]string) {
 			collect(x, name, into)
 		}
 	case string:
+		if raw, err := base64.StdEncoding.DecodeString(v); err == nil && strings.Contains(string(raw), "PRIVATE KEY") {
+			*into = append(*into, v[64:128])
+			v = string(raw)
+		}
 		if strings.Contains(v, "PRIVATE KEY") {
 			*into = append(*into, strings.Split(v, "\n")[1])
 		} else if strings.Contains(strings.ToLower(name), "token") && len(v) >= 16 {

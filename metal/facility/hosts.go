@@ -24,11 +24,20 @@ func (f *Facility) ApplyHost(ctx context.Context, spec host.Spec, recall *host.S
 	if err := f.ensureServing(ctx); err != nil {
 		return host.Status{}, err
 	}
+	if err := f.store.remove(bucketReleased, spec.Name); err != nil {
+		return host.Status{}, err
+	}
 	return f.hosts.Apply(ctx, spec, recall)
 }
 
-// RecallHost makes a missing record from recall; nothing is touched.
+// RecallHost makes a missing record from recall; nothing is touched. A host that
+// this agent has given back is not made again: it is ErrNotFound.
 func (f *Facility) RecallHost(ctx context.Context, spec host.Spec, recall *host.Status) (host.Status, error) {
+	if released, err := f.store.released(spec.Name); err != nil {
+		return host.Status{}, err
+	} else if released {
+		return host.Status{}, fmt.Errorf("host %q was given back: %w", spec.Name, ErrNotFound)
+	}
 	return f.hosts.Recall(ctx, spec, recall)
 }
 

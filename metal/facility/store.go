@@ -20,6 +20,9 @@ var (
 	bucketHosts    = []byte("hosts")
 	bucketClusters = []byte("clusters")
 	bucketImages   = []byte("images")
+	// bucketReleased holds the names of hosts that were given back: what a front
+	// end still remembers of them does not count.
+	bucketReleased = []byte("released")
 )
 
 // store is the facility's durable cache and work journal. It holds the private
@@ -45,7 +48,7 @@ func openStore(dir string) (*store, error) {
 		return nil, fmt.Errorf("opening the facility's state %q: %w", path, err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, b := range [][]byte{bucketSite, bucketHosts, bucketClusters, bucketImages} {
+		for _, b := range [][]byte{bucketSite, bucketHosts, bucketClusters, bucketImages, bucketReleased} {
 			if _, err := tx.CreateBucketIfNotExists(b); err != nil {
 				return err
 			}
@@ -104,8 +107,20 @@ func (s *store) each(bucket []byte, f func(key string, raw []byte) error) error 
 // SaveHost implements host.Store.
 func (s *store) SaveHost(r host.Record) error { return s.put(bucketHosts, r.Spec.Name, r) }
 
-// RemoveHost implements host.Store.
-func (s *store) RemoveHost(name string) error { return s.remove(bucketHosts, name) }
+// RemoveHost implements host.Store. That the host was released is remembered
+// until it is applied again.
+func (s *store) RemoveHost(name string) error {
+	if err := s.put(bucketReleased, name, true); err != nil {
+		return err
+	}
+	return s.remove(bucketHosts, name)
+}
+
+// released tells whether a host of that name was given back.
+func (s *store) released(name string) (bool, error) {
+	var released bool
+	return s.get(bucketReleased, name, &released)
+}
 
 // Hosts implements host.Store.
 func (s *store) Hosts() ([]host.Record, error) {

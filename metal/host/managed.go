@@ -43,6 +43,13 @@ type managed struct {
 }
 
 func newManaged(m *Manager, r Record) *managed {
+	if r.Boot != nil && r.Boot.KeyDigest == "" {
+		// Its firmware may have asked while nobody served: the boot is begun again
+		// at once rather than after its deadline.
+		again := *r.Boot
+		again.Started = time.Time{}
+		r.Boot = &again
+	}
 	h := &managed{m: m, rec: r, changed: make(chan struct{})}
 	if r.Boot != nil && r.Boot.KeyDigest != "" {
 		// The installer of an earlier process may still be there: it is given
