@@ -90,7 +90,7 @@ func TestAgentServesAndShows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	recallHost(t, client)
+	recallHost(t, client, "n1")
 	released, err := client.ReleaseHost(t.Context(), "n1", true)
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func TestAgentServesAndShows(t *testing.T) {
 	if _, err := client.AwaitHost(t.Context(), "n1", released.Revision, func(host.Status) bool { return false }); err == nil {
 		t.Fatal("an abandoned host is still there")
 	}
-	recallHost(t, client)
+	recallHost(t, client, "n2")
 	if err := client.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestAgentServesAndShows(t *testing.T) {
 	if err := execute(t.Context(), &out, io.Discard, "table", "--socket", socket); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(out.String(), "host") || !strings.Contains(out.String(), "n1") {
+	if !strings.Contains(out.String(), "host") || !strings.Contains(out.String(), "n2") {
 		t.Errorf("table:\n%s", out.String())
 	}
 	follow(t, socket)
@@ -152,7 +152,7 @@ func follow(t *testing.T, socket string) {
 	}
 }
 
-func recallHost(t *testing.T, client *agent.Client) {
+func recallHost(t *testing.T, client *agent.Client, name string) {
 	t.Helper()
 	_, err := client.RecallFacility(t.Context(), facility.Spec{
 		Name: "lab",
@@ -165,7 +165,7 @@ func recallHost(t *testing.T, client *agent.Client) {
 		t.Fatal(err)
 	}
 	// Nothing listens on port 1: the BMC refuses at once.
-	spec := host.Spec{Name: "n1", BMC: host.BMCSpec{URL: "https://127.0.0.1:1", Credentials: "lab"}, BootMAC: "52:54:00:00:00:01"}
+	spec := host.Spec{Name: name, BMC: host.BMCSpec{URL: "https://127.0.0.1:1", Credentials: "lab"}, BootMAC: "52:54:00:00:00:01"}
 	if _, err := client.RecallHost(t.Context(), spec, nil); err != nil {
 		t.Fatal(err)
 	}
