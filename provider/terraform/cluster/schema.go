@@ -23,7 +23,7 @@ func Schema(ctx context.Context) schema.Schema {
 		Version: 0,
 		MarkdownDescription: "A kubeadm Kubernetes cluster on hosts of one facility. It makes no hosts of its own: it names them.\n\n" +
 			"Its phases are `preflight` (checks, nothing is changed), `provisioning` (the image is written to the hosts), `initializing` " +
-			"(`kubeadm init`), `joining` (the workers) and `ready`; destroying it is `deleting` (nodes drained and removed, hosts wiped as their " +
+			"(`kubeadm init`), `joining` (the workers) and `ready`; destroying it is `deleting` (hosts switched off and wiped as their " +
 			"`wipe` says). An interrupted apply is continued in place by the next one. A *failed* first apply marks the resource as tainted, and the next " +
 			"apply would build it anew; to continue instead, run `tofu untaint` on it and apply.",
 		Attributes: attributes,
