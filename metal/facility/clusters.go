@@ -122,11 +122,16 @@ func (c *clusters) carry(ctx context.Context, name string, r *clusterRun, work f
 		c.f.events.Publish(event.Event{Kind: "cluster", Name: name, Phase: "failed", Message: err.Error()})
 	}
 	c.mu.Lock()
+	kind, status := r.kind, r.status
+	c.mu.Unlock()
+	if err == nil && kind == "apply" {
+		// Work that found nothing to do told nothing: the record has the state.
+		status, err = c.manager.Status(c.ctx, name, false)
+	}
+	c.mu.Lock()
 	defer c.mu.Unlock()
-	kind := r.kind
 	r.cancel()
 	r.kind = ""
-	status := r.status
 	if err != nil {
 		status.Failure = fault.From(onCluster(name, err))
 	}
