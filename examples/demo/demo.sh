@@ -92,19 +92,22 @@ up() {
   tofu init -input=false -no-color >"$dir/init.log" || { cat "$dir/init.log" >&2; die "tofu init failed"; }
 }
 
-apply() {
+# watched runs tofu beside the agent's progress, then shows the last lines of what it said.
+watched() {
+  local verb=$1 lines=$2 watcher failed=0
   environment
   agent_up
-  say "tofu apply"
+  say "tofu $verb"
   "$bin" agent events --socket "$socket" --follow &
-  local watcher=$!
-  local failed=0
-  tofu apply -input=false -auto-approve -no-color >"$dir/apply.log" 2>&1 || failed=$?
+  watcher=$!
+  tofu "$verb" -input=false -auto-approve -no-color >"$dir/$verb.log" 2>&1 || failed=$?
   kill "$watcher" 2>/dev/null || true
   wait "$watcher" 2>/dev/null || true
-  tail -n 40 "$dir/apply.log"
+  tail -n "$lines" "$dir/$verb.log"
   return "$failed"
 }
+
+apply() { watched apply 40; }
 
 show() {
   say "seconds of every phase"
@@ -124,17 +127,7 @@ show() {
 
 destroy() {
   [ -d "$dir/work" ] || die "there is no demo in $dir"
-  environment
-  agent_up
-  say "tofu destroy"
-  "$bin" agent events --socket "$socket" --follow &
-  local watcher=$!
-  local failed=0
-  tofu destroy -input=false -auto-approve -no-color >"$dir/destroy.log" 2>&1 || failed=$?
-  kill "$watcher" 2>/dev/null || true
-  wait "$watcher" 2>/dev/null || true
-  tail -n 20 "$dir/destroy.log"
-  return "$failed"
+  watched destroy 20
 }
 
 # bare proves that the rack is as it was before apply.

@@ -246,7 +246,7 @@ func (f *Facility) Kubeconfig(ctx context.Context, name string, ttl time.Duratio
 		return nil, err
 	}
 	out, err := f.clusters.manager.Kubeconfig(ctx, name, ttl)
-	return out, onClusterOrNil(name, err)
+	return out, onCluster(name, err)
 }
 
 // Clusters lists all clusters.
@@ -262,20 +262,7 @@ func (f *Facility) Clusters(ctx context.Context) ([]cluster.Status, error) {
 	return out, nil
 }
 
-func onClusterOrNil(name string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return onCluster(name, err)
-}
-
-func onCluster(name string, err error) error {
-	e := *fault.From(err)
-	if e.Subject == "" {
-		e.Subject = fmt.Sprintf("cluster %q", name)
-	}
-	return &e
-}
+func onCluster(name string, err error) error { return about("cluster", name, err) }
 
 // clusterRecords keeps clusters in the facility's store.
 type clusterRecords struct{ store *store }

@@ -252,10 +252,16 @@ func (f *Facility) ReleaseFacility(ctx context.Context) error {
 	return f.store.remove(bucketSite, "spec")
 }
 
-func onFacility(name string, err error) error {
+func onFacility(name string, err error) error { return about("facility", name, err) }
+
+// about makes err a fault that names its subject, unless it names one already.
+func about(kind, name string, err error) error {
+	if err == nil {
+		return nil
+	}
 	e := *fault.From(err)
 	if e.Subject == "" {
-		e.Subject = fmt.Sprintf("facility %q", name)
+		e.Subject = fmt.Sprintf("%s %q", kind, name)
 	}
 	return &e
 }

@@ -12,7 +12,7 @@ import (
 
 // act does one action. Each is repeatable: after a kill in its middle, the next
 // observation leads to it again or to what follows it.
-func (r *run) act(ctx context.Context, a Action, o Observation) error {
+func (r *run) act(ctx context.Context, a Action) error {
 	switch a {
 	case ActLedger:
 		return r.openLedger(ctx)
@@ -33,7 +33,7 @@ func (r *run) act(ctx context.Context, a Action, o Observation) error {
 	case ActStart:
 		return r.startSystem(ctx)
 	case ActWipe:
-		return r.wipe(ctx, o)
+		return r.wipe(ctx)
 	case ActForgetImage:
 		return r.forgetImage()
 	case ActRestore:

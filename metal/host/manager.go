@@ -225,17 +225,6 @@ func (m *Manager) List() []Status {
 	return out
 }
 
-// Specs gives the specification of every host.
-func (m *Manager) Specs() []Spec {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	out := make([]Spec, 0, len(m.hosts))
-	for _, h := range m.hosts {
-		out = append(out, h.spec())
-	}
-	return out
-}
-
 // Wait returns when the revision is above after, or ctx is done; in the latter
 // case with the present status and no error.
 func (m *Manager) Wait(ctx context.Context, name string, after uint64) (Status, error) {

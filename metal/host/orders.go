@@ -78,13 +78,15 @@ func (r *run) markBooted() error {
 }
 
 // wipe takes what was deployed off the root disk.
-func (r *run) wipe(ctx context.Context, o Observation) error {
+func (r *run) wipe(ctx context.Context) error {
 	disk, err := r.sessionDisk()
 	if err != nil {
 		return err
 	}
-	if disk.Mark == nil && len(disk.Content) > 0 && r.record().Spec.Wipe != WipeAny && !r.record().Written && r.record().Status.ImagesWritten == 0 {
-		return checkForeign(r.spec(), disk)
+	if rec := r.record(); !rec.Written && rec.Status.ImagesWritten == 0 {
+		if err := checkForeign(rec.Spec, disk); err != nil {
+			return err
+		}
 	}
 	if err := r.update(func(rec *Record) { rec.Status.State = Deprovisioning }); err != nil {
 		return err

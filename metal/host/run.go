@@ -80,8 +80,8 @@ func (r *run) close() {
 }
 
 func (r *run) loop(ctx context.Context) error {
-	if r.finished() {
-		return nil
+	if r.goal == GoalReleased && r.untouched() {
+		return r.reached()
 	}
 	if err := r.connect(ctx); err != nil {
 		if r.goal == GoalReleased && r.abandoning() {
@@ -99,16 +99,17 @@ func (r *run) loop(ctx context.Context) error {
 		if action == ActNone {
 			return r.reached()
 		}
-		if err := r.act(ctx, action, o); err != nil {
+		if err := r.act(ctx, action); err != nil {
 			return err
 		}
 	}
 }
 
-// finished spares the BMC where the record alone says that nothing is to be done.
-func (r *run) finished() bool {
+// untouched says that nothing was ever changed on the host, so that giving it
+// back needs no BMC.
+func (r *run) untouched() bool {
 	rec := r.record()
-	return r.goal == GoalReleased && rec.Status.Deployment == "" && len(rec.Status.Ledger) == 0 && r.reached() == nil
+	return rec.Status.Deployment == "" && len(rec.Status.Ledger) == 0
 }
 
 func (r *run) deploymentID() string {

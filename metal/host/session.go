@@ -80,9 +80,8 @@ func (m *Manager) ByToken(token string) (Spec, bool) {
 	return h.spec(), true
 }
 
-// ByMAC gives the host with that boot MAC, its address, and the token of its
-// present boot ("" when it is not to be booted).
-func (m *Manager) ByMAC(mac string) (r Record, found bool) {
+// ByMAC gives the record of the host with that boot MAC.
+func (m *Manager) ByMAC(mac string) (Record, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, h := range m.hosts {

@@ -81,8 +81,8 @@ type Status struct {
 	Timings []Timing `json:"timings,omitempty"`
 	// Ledger is what was changed on the BMC and not yet put back.
 	Ledger []Entry `json:"ledger,omitempty"`
-	// BootsLogged and ImagesWritten count over the host's life, to prove that
-	// nothing is done twice.
+	// ImagesWritten counts over the host's life, to prove that nothing is done
+	// twice.
 	ImagesWritten int `json:"images_written"`
 	// Log is the tail of what the installer or the console said last.
 	Log []string `json:"log,omitempty"`
